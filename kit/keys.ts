@@ -1,0 +1,56 @@
+/**
+ * Every Redis key and channel TaskFlow uses, built in one place.
+ *
+ *   general before specific; the part in braces is the hash tag of Redis Cluster;
+ *   everything that is not a stream is written with a TTL by its owner.
+ *
+ * Keys are reached through `redis.keys` (see redis.ts), so that the prefix which separates test runs on one
+ * Redis cannot be forgotten.
+ */
+
+/** Work streams per source. Fixed: changing it re-routes aggregates and so breaks their order in flight. */
+export const WORK_PARTITIONS = 8;
+
+/** The one field of an entry in a work stream: the fact's envelope as JSON. */
+export const WORK_FIELD = 'fact';
+
+/** The work stream an aggregate belongs to: FNV-1a over tenant and id, the same in every process and release. */
+export function partitionOf(orgId: string, aggregateId: string): number {
+  let hash = 0x811c9dc5;
+  for (const char of Buffer.from(`${orgId}:${aggregateId}`)) {
+    hash = Math.imul(hash ^ char, 0x01000193) >>> 0;
+  }
+  return hash % WORK_PARTITIONS;
+}
+
+/** The consumer group of a service: one per service and stream, shared by its replicas. */
+export function groupOf(service: string): string {
+  return service;
+}
+
+export type Keys = ReturnType<typeof createKeys>;
+
+/** `prefix` comes before everything (empty in production). Safe to call as often as you like: no state. */
+export function createKeys(prefix = '') {
+  return {
+    /** Channel: hints `{ seq, fact }` of one tenant's facts from one source. May be lost. */
+    liveChannel: (source: string, orgId: string) => `${prefix}live:${source}:{${orgId}}`,
+    /** Stream: facts of one source, at least once, in order per aggregate. */
+    workStream: (source: string, partition: number) => `${prefix}work:${source}:{${partition}}`,
+    /** String: written by the relay beside the work streams; its absence means that Redis was emptied. */
+    sentinel: (source: string) => `${prefix}sentinel:${source}`,
+    /** String: which consumer of `service` holds a partition, as `<consumer>:<nonce>`. */
+    partitionLease: (service: string, source: string, partition: number) =>
+      `${prefix}lease:${service}:${source}:{${partition}}`,
+    /** Sorted set: the consumers of `service` that are alive, by the time their sign of life expires. */
+    consumers: (service: string) => `${prefix}consumers:${service}`,
+    /** Channel: revocations and membership changes of one tenant, `{ user, sid?, minEpoch? }`. */
+    controlChannel: (orgId: string) => `${prefix}control:{${orgId}}`,
+    /** String: the lowest membership epoch of a member that tokens may still carry. */
+    minEpoch: (orgId: string, userId: string) => `${prefix}epoch:{${orgId}}:${userId}`,
+    /** String: present while a session is revoked and its access tokens could still be alive. */
+    revokedKey: (orgId: string, sessionId: string) => `${prefix}revoked:{${orgId}}:${sessionId}`,
+    /** Prefix handed to a rate limiter; it appends the counted subject. */
+    rateLimit: (name: string) => `${prefix}limit:${name}`,
+  };
+}

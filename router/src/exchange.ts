@@ -1,0 +1,122 @@
+// One operation on its way through the pipeline, whatever carried it here.
+//
+// HTTP and WebSocket both build an Exchange and hand it to the same stages. A stage reads what earlier
+// stages added, adds its own part, and either lets the exchange go on, answers it, or throws a Refusal.
+
+import { randomUUID } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Viewer } from '@taskflow/kit/identity';
+import type { DocumentNode, GraphQLError, GraphQLFormattedError, OperationDefinitionNode } from 'graphql';
+import type { LoadedSupergraph } from './gateway/loaded-supergraph.ts';
+import type { AccessToken } from './tokens.ts';
+
+/** What a client asks for: the four members of a GraphQL request. */
+export interface OperationParams {
+  query: string;
+  operationName: string | undefined;
+  variables: Record<string, unknown>;
+  extensions: Record<string, unknown>;
+}
+
+/** The HTTP half of an exchange; absent on sockets. */
+export interface HttpSide {
+  method: string;
+  /** Path and query as sent. */
+  url: URL;
+  /** The whole body; rejects with a Refusal when it is larger than `bytesMax`. */
+  readBody(bytesMax: number): Promise<Buffer>;
+}
+
+/** The answer on its way out. Before `mask-errors` its errors are raw, after it they are safe. */
+export interface Answer {
+  status: number;
+  headers: Record<string, string>;
+  body: AnswerBody | null;
+}
+
+export interface AnswerBody {
+  data?: Record<string, unknown> | null | undefined;
+  errors?: readonly (GraphQLError | GraphQLFormattedError)[] | undefined;
+  extensions?: Record<string, unknown> | undefined;
+}
+
+/** What the stage `parse-validate` leaves: a valid operation, bound to the supergraph it was checked against. */
+export interface PreparedOperation {
+  document: DocumentNode;
+  operation: OperationDefinitionNode;
+  supergraph: LoadedSupergraph;
+}
+
+export interface Exchange {
+  readonly transport: 'http' | 'socket';
+  readonly headers: IncomingHttpHeaders;
+  readonly clientAddress: string;
+  /** `Bearer …`: from the header over HTTP, from `connection_init` over a socket. */
+  readonly authorization: string | undefined;
+  readonly http: HttpSide | null;
+  readonly startedAt: number;
+  requestId: string;
+  params: OperationParams | null;
+  token: AccessToken | null;
+  viewer: Viewer | null;
+  document: DocumentNode | null;
+  prepared: PreparedOperation | null;
+  /** Called once with the finished answer. */
+  readonly onAnswered: ((answer: Answer) => void)[];
+}
+
+/** An exchange at the start of its way. Over a socket the params are already there. */
+export function createExchange(
+  start: Pick<Exchange, 'transport' | 'headers' | 'clientAddress' | 'authorization'> &
+    Partial<Pick<Exchange, 'http' | 'params' | 'requestId'>>,
+): Exchange {
+  return {
+    http: null,
+    startedAt: performance.now(),
+    requestId: randomUUID(),
+    params: null,
+    token: null,
+    viewer: null,
+    document: null,
+    prepared: null,
+    onAnswered: [],
+    ...start,
+  };
+}
+
+/** The valid operation of an exchange that has passed `parse-validate`. */
+export function preparedOf(exchange: Exchange): PreparedOperation {
+  if (!exchange.prepared) throw new Error('The exchange has not passed parse-validate.');
+  return exchange.prepared;
+}
+
+/** The params of an exchange that has passed `body-limits`. */
+export function paramsOf(exchange: Exchange): OperationParams {
+  if (!exchange.params) throw new Error('The exchange has not passed body-limits.');
+  return exchange.params;
+}
+
+/** A stage's coded "no": becomes one GraphQL error and an HTTP status. The message is shown to clients. */
+export class Refusal extends Error {
+  readonly code: string;
+  readonly status: number;
+  readonly headers: Record<string, string>;
+  readonly extensions: Record<string, unknown>;
+
+  constructor(
+    code: string,
+    message: string,
+    details: { status?: number; headers?: Record<string, string>; retryable?: boolean; retryAfterMs?: number } = {},
+  ) {
+    super(message);
+    this.name = 'Refusal';
+    this.code = code;
+    this.status = details.status ?? 400;
+    this.headers = details.headers ?? {};
+    this.extensions = {
+      code,
+      ...(details.retryable === undefined ? {} : { retryable: details.retryable }),
+      ...(details.retryAfterMs === undefined ? {} : { retryAfterMs: details.retryAfterMs }),
+    };
+  }
+}

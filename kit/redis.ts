@@ -44,7 +44,7 @@ const RETRY_MS_MAX = 2_000;
 export function createRedis(options: { url: string; prefix?: string; log: Log }): RedisConnections {
   const { url, prefix = '', log } = options;
   const clients = new Set<Redis>();
-  const open = (purpose: string, extra: RedisOptions): Redis => {
+  const open = (purpose: string, extra: Omit<RedisOptions, 'replyMapping'>): Redis => {
     const client = new Redis(url, { connectTimeout: 5_000, retryStrategy: retryAfterMs, ...extra });
     clients.add(client);
     client.once('end', () => clients.delete(client));

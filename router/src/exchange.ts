@@ -61,6 +61,8 @@ export interface Exchange {
   viewer: Viewer | null;
   document: DocumentNode | null;
   prepared: PreparedOperation | null;
+  /** Headers that every answer to this exchange carries (request id, CORS). */
+  readonly answerHeaders: Record<string, string>;
   /** Called once with the finished answer. */
   readonly onAnswered: ((answer: Answer) => void)[];
 }
@@ -71,16 +73,20 @@ export function createExchange(
     Partial<Pick<Exchange, 'http' | 'params' | 'requestId'>>,
 ): Exchange {
   return {
-    http: null,
+    transport: start.transport,
+    headers: start.headers,
+    clientAddress: start.clientAddress,
+    authorization: start.authorization,
+    http: start.http ?? null,
     startedAt: performance.now(),
-    requestId: randomUUID(),
-    params: null,
+    requestId: start.requestId ?? randomUUID(),
+    params: start.params ?? null,
     token: null,
     viewer: null,
     document: null,
     prepared: null,
+    answerHeaders: {},
     onAnswered: [],
-    ...start,
   };
 }
 

@@ -1,20 +1,161 @@
 // The table of contents: every stage in the order a request meets it.
+//
+//   request ─▶ requestStages, one after the other: each lets the exchange go on, answers it, or refuses it
+//                 └─ execute ─▶ plan ─▶ per subgraph call: callStages around it
+//   answer  ◀─ answerStages, on every answer, whoever gave it
+//
+// Sockets send their operations through the same lists; a stage that concerns HTTP alone skips them by itself.
 
-import type { Answer, AnswerBody, Exchange } from './exchange.ts';
-import type { AccessToken } from './tokens.ts';
+import type { Log } from '@taskflow/kit/log';
+import { GraphQLError } from 'graphql';
+import type { RouterConfig } from './config.ts';
+import { type Answer, type AnswerBody, type Exchange, Refusal } from './exchange.ts';
+import { createDocuments } from './gateway/documents.ts';
+import type { SubgraphAnswer, SubgraphCall } from './gateway/subgraph-calls.ts';
+import type { Supergraph } from './gateway/supergraph.ts';
+import { createAccessLog } from './stages/access-log.ts';
+import { createAdmit } from './stages/admit.ts';
+import { createAuthenticate } from './stages/authenticate.ts';
+import { createBodyLimits } from './stages/body-limits.ts';
+import { createCacheHeaders } from './stages/cache-headers.ts';
+import { createCallDeadline } from './stages/call-deadline.ts';
+import { createCorsCsrf } from './stages/cors-csrf.ts';
+import { createExecute } from './stages/execute.ts';
+import { createMaskErrors } from './stages/mask-errors.ts';
+import { createOperationLimits } from './stages/operation-limits.ts';
+import { createParseValidate, InvalidOperation } from './stages/parse-validate.ts';
+import { createRequestId } from './stages/request-id.ts';
+import { createContextSigner, createSignContext } from './stages/sign-context.ts';
+import type { AccessToken, TokenVerifier } from './tokens.ts';
+
+/** Returns nothing to let the exchange go on, an answer to end it there, or throws (a Refusal: a coded no). */
+export interface RequestStage {
+  readonly name: string;
+  run(exchange: Exchange): Answer | undefined | void | Promise<Answer | undefined | void>;
+}
+
+/** Runs on every answer on its way out. */
+export interface AnswerStage {
+  readonly name: string;
+  run(exchange: Exchange, answer: Answer): Answer;
+}
+
+/** Wraps one call to a subgraph. */
+export interface CallStage {
+  readonly name: string;
+  run(call: SubgraphCall, next: (call: SubgraphCall) => Promise<SubgraphAnswer>): Promise<SubgraphAnswer>;
+}
+
+export interface PipelineDeps {
+  config: RouterConfig;
+  supergraph: Pick<Supergraph, 'current'>;
+  /** Absent: every caller is anonymous. */
+  tokens: TokenVerifier | null;
+  log: Log;
+}
+
+export function requestStages({ config, supergraph, tokens, log }: PipelineDeps): RequestStage[] {
+  const { limits, admission, introspection } = config;
+  const documents = createDocuments();
+  return [
+    createRequestId(),
+    createAccessLog({ log }),
+    createCorsCsrf({ origins: config.corsOrigins }),
+    createBodyLimits({ limits }),
+    ...(tokens ? [createAuthenticate({ tokens })] : []),
+    createAdmit({ admission }),
+    createOperationLimits({ limits, documents }),
+    createParseValidate({ supergraph, documents, introspection }),
+    createExecute(),
+  ];
+}
+
+export function callStages({ config }: Pick<PipelineDeps, 'config'>): CallStage[] {
+  const { keyRings, subgraphTimeoutMs } = config;
+  return [
+    ...(keyRings ? [createSignContext({ keyRings, establishingSubgraph: 'user' })] : []),
+    createCallDeadline({ timeoutMs: subgraphTimeoutMs }),
+  ];
+}
+
+export function answerStages({ log }: Pick<PipelineDeps, 'log'>): AnswerStage[] {
+  return [createMaskErrors({ log }), createCacheHeaders()];
+}
 
 /** What HTTP and sockets may do with an exchange. */
 export interface Pipeline {
-  /** The whole way: request stages, execution, response stages. Never rejects; the answer is safe to send. */
+  /** The whole way: request stages, execution, answer stages. Never rejects; the answer is safe to send. */
   run(exchange: Exchange): Promise<Answer>;
   /** The request stages in front of `execute`. Null: `exchange.prepared` is ready; otherwise the final, safe answer. */
   prepare(exchange: Exchange): Promise<Answer | null>;
-  /** `execute` and the response stages, for an exchange that `prepare` let through. */
+  /** `execute` and the answer stages, for an exchange that `prepare` let through. */
   execute(exchange: Exchange): Promise<Answer>;
-  /** The response stages alone: makes a subscription's event (or a thrown error) safe to send. */
+  /** The answer stages alone: makes a subscription's event (or a thrown error) safe to send. */
   respond(exchange: Exchange, body: AnswerBody | Error): Promise<Answer>;
   /** The signed context of a call to `subgraph` over exactly these bytes; null when calls are not signed. */
   signContext(exchange: Exchange, subgraph: string, bytes: string | Buffer): string | null;
   /** Verifies `Bearer …` as `authenticate` does; null for an absent token, a Refusal for a bad one. */
   verifyToken(authorization: string | undefined): Promise<AccessToken | null>;
+}
+
+export function createPipeline(deps: PipelineDeps): Pipeline {
+  const stages = requestStages(deps);
+  const onTheWayOut = answerStages(deps);
+  const atExecute = stages.findIndex((stage) => stage.name === 'execute');
+  const { keyRings } = deps.config;
+  const signer = keyRings ? createContextSigner({ keyRings }) : null;
+
+  /** Runs the stages from `from` up to `to`; undefined when none of them answered. */
+  async function pass(exchange: Exchange, from: number, to: number): Promise<Answer | undefined> {
+    try {
+      for (const stage of stages.slice(from, to)) {
+        const answer = await stage.run(exchange);
+        if (answer) return answer;
+      }
+      return undefined;
+    } catch (error) {
+      return answerOf(error);
+    }
+  }
+
+  function finish(exchange: Exchange, answer: Answer): Answer {
+    const finished = onTheWayOut.reduce((passing, stage) => stage.run(exchange, passing), answer);
+    const complete = { ...finished, headers: { ...exchange.answerHeaders, ...finished.headers } };
+    for (const listener of exchange.onAnswered) listener(complete);
+    return complete;
+  }
+
+  async function run(exchange: Exchange, from: number): Promise<Answer> {
+    const answer = await pass(exchange, from, stages.length);
+    return finish(exchange, answer ?? answerOf(new Error('No stage answered.')));
+  }
+
+  return {
+    run: (exchange) => run(exchange, 0),
+    async prepare(exchange) {
+      const answer = await pass(exchange, 0, atExecute);
+      return answer ? finish(exchange, answer) : null;
+    },
+    execute: (exchange) => run(exchange, atExecute),
+    respond: async (exchange, body) =>
+      finish(exchange, body instanceof Error ? answerOf(body) : { status: 200, headers: {}, body }),
+    signContext: (exchange, subgraph, bytes) => signer?.sign(exchange, subgraph, bytes) ?? null,
+    verifyToken: async (authorization) => (await deps.tokens?.verify(authorization)) ?? null,
+  };
+}
+
+/** A thrown error as an answer. Whatever has no code here gets none from mask-errors either, but a log line. */
+function answerOf(error: unknown): Answer {
+  if (error instanceof Refusal) {
+    const { message, extensions, status, headers } = error;
+    return { status, headers, body: { errors: [new GraphQLError(message, { extensions })] } };
+  }
+  if (error instanceof InvalidOperation) return { status: 400, headers: {}, body: { errors: error.errors } };
+  if (error instanceof GraphQLError) return { status: 400, headers: {}, body: { errors: [error] } };
+  const originalError = error instanceof Error ? error : new Error(String(error));
+  return {
+    status: 500,
+    headers: {},
+    body: { errors: [new GraphQLError(originalError.message, { originalError })] },
+  };
 }

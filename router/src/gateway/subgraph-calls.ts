@@ -1,12 +1,14 @@
 // Calls from the router to its subgraphs over HTTP.
 //
-// Every call passes the call stages (sign-context, call-deadline) and then one pooled keep-alive
-// connection. Nothing the client sent as a header travels on: a call carries the headers written here and
-// by the call stages, nothing else.
+// A call passes the call stages (sign-context, call-deadline), then one pooled keep-alive connection. Nothing a
+// client sent as a header travels on: a call carries the headers written here and by the call stages, no other.
+// Failures leave as coded errors with a safe sentence; what really happened is logged here, once.
 
 import { GraphQLError } from 'graphql';
-import { Agent, type Dispatcher } from 'undici';
+import { type Dispatcher, errors as undiciErrors } from 'undici';
+import type { Log } from '@taskflow/kit/log';
 import type { Exchange } from '../exchange.ts';
+import type { CallStage } from '../pipeline.ts';
 
 /** The GraphQL request a plan fetch sends. */
 export interface SubgraphRequest {
@@ -16,9 +18,9 @@ export interface SubgraphRequest {
 }
 
 export interface SubgraphAnswer {
-  data?: Record<string, unknown> | null;
-  errors?: readonly { message: string; path?: readonly (string | number)[]; extensions?: Record<string, unknown> }[];
-  extensions?: Record<string, unknown>;
+  data?: Record<string, unknown> | null | undefined;
+  errors?: readonly { message: string; extensions?: Record<string, unknown> }[] | undefined;
+  extensions?: Record<string, unknown> | undefined;
 }
 
 /** One call on its way to a subgraph; call stages may add headers and set the signal. */
@@ -40,3 +42,126 @@ export type CallSubgraph = (
   subgraph: { name: string; url: string },
   request: SubgraphRequest,
 ) => Promise<SubgraphAnswer>;
+
+export interface SubgraphCallOptions {
+  stages: readonly CallStage[];
+  /** Pooled keep-alive connections, owned (and closed) by the caller. */
+  dispatcher: Dispatcher;
+  log: Log;
+}
+
+/** Rejects with a GraphQLError coded SUBGRAPH_UNAVAILABLE or TIMEOUT; GraphQL errors of the subgraph are data. */
+export function createSubgraphCalls({ stages, dispatcher, log }: SubgraphCallOptions): CallSubgraph {
+  const urls = new Map<string, URL>();
+  const urlOf = (address: string) => {
+    const known = urls.get(address) ?? new URL(address);
+    urls.set(address, known);
+    return known;
+  };
+  const send = (call: SubgraphCall) => post(dispatcher, call);
+  const run = stages.reduceRight<(call: SubgraphCall) => Promise<SubgraphAnswer>>(
+    (next, stage) => (call) => stage.run(call, next),
+    send,
+  );
+
+  return async (exchange, subgraph, request) => {
+    const { query, operationName, variables } = request;
+    try {
+      return await run({
+        subgraph: subgraph.name,
+        url: urlOf(subgraph.url),
+        exchange,
+        request,
+        body: Buffer.from(JSON.stringify({ query, operationName, variables })),
+        headers: { 'content-type': 'application/json', accept: ACCEPT, 'x-request-id': exchange.requestId },
+        signal: null,
+        answerHeaders: {},
+      });
+    } catch (error) {
+      log.warn(
+        { err: error, subgraph: subgraph.name, requestId: exchange.requestId },
+        'a call to a subgraph failed',
+      );
+      throw codedError(error, isRetryable(exchange, error));
+    }
+  };
+}
+
+const ACCEPT = 'application/graphql-response+json, application/json;q=0.9';
+
+/** Thrown when a subgraph answered something that is no GraphQL answer. The message is for the log. */
+export class BadSubgraphAnswer extends Error {
+  override readonly name = 'BadSubgraphAnswer';
+}
+
+async function post(dispatcher: Dispatcher, call: SubgraphCall): Promise<SubgraphAnswer> {
+  try {
+    return await postOnce(dispatcher, call);
+  } catch (error) {
+    // A kept-alive connection may be closed by the other side at the moment it is used. Reads are sent again, once.
+    if (!(error instanceof undiciErrors.SocketError) || !isRead(call.request.query)) throw error;
+    return postOnce(dispatcher, call);
+  }
+}
+
+async function postOnce(dispatcher: Dispatcher, call: SubgraphCall): Promise<SubgraphAnswer> {
+  const { url } = call;
+  const response = await dispatcher.request({
+    origin: url.origin,
+    path: url.pathname + url.search,
+    method: 'POST',
+    headers: call.headers,
+    body: call.body,
+    signal: call.signal,
+  });
+  call.answerHeaders = response.headers;
+  const text = await response.body.text();
+  const answer = graphqlAnswer(text);
+  if (!answer) throw new BadSubgraphAnswer(`HTTP ${response.statusCode}, ${text.length} characters, no GraphQL answer`);
+  // 401 to a caller the router has authenticated means that the subgraph does not accept the router itself.
+  if (response.statusCode === 401 && call.exchange.viewer) {
+    throw new BadSubgraphAnswer('the subgraph refused the signed context');
+  }
+  return answer;
+}
+
+function graphqlAnswer(text: string): SubgraphAnswer | null {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (typeof parsed !== 'object' || parsed === null) return null;
+  const { data, errors } = parsed as { data?: unknown; errors?: unknown };
+  if (errors !== undefined && !Array.isArray(errors)) return null;
+  if (data === undefined && errors === undefined) return null;
+  if (data !== undefined && typeof data !== 'object') return null;
+  return parsed as SubgraphAnswer;
+}
+
+/** Plan fetches are printed by the planner: a read starts with `query` or with its selection. */
+function isRead(query: string): boolean {
+  return query.startsWith('query') || query.startsWith('{');
+}
+
+function isRetryable(exchange: Exchange, error: unknown): boolean {
+  const neverSent = (error as { code?: unknown }).code === 'ECONNREFUSED';
+  const operation = exchange.prepared?.operation.operation;
+  return neverSent || operation !== 'mutation' || exchange.headers['idempotency-key'] !== undefined;
+}
+
+function codedError(error: unknown, retryable: boolean): GraphQLError {
+  if (error instanceof GraphQLError) return error;
+  const isTimeout =
+    (error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError')) ||
+    error instanceof undiciErrors.HeadersTimeoutError ||
+    error instanceof undiciErrors.BodyTimeoutError;
+  return isTimeout
+    ? new GraphQLError('A part of the service took too long to answer. Please try again.', {
+        extensions: { code: 'TIMEOUT', retryable },
+      })
+    : new GraphQLError('A part of the service is unavailable for a moment. Please try again.', {
+        extensions: { code: 'SUBGRAPH_UNAVAILABLE', retryable },
+      });
+}

@@ -5,6 +5,7 @@
 export const CLOSE = {
   goingAway: 1001,
   internalError: 1011,
+  tryAgainLater: 1013,
   badMessage: 4400,
   unauthenticated: 4401,
   forbidden: 4403,
@@ -21,6 +22,7 @@ const REASON_BYTES_MAX = 123;
 
 /** A reason that fits into a close frame; cut, never refused. */
 export function closeReason(text: string): string {
-  const bytes = Buffer.from(text);
-  return bytes.length <= REASON_BYTES_MAX ? text : bytes.subarray(0, REASON_BYTES_MAX - 3).toString('latin1');
+  let fitting = text;
+  while (Buffer.byteLength(fitting) > REASON_BYTES_MAX) fitting = fitting.slice(0, -1);
+  return fitting;
 }

@@ -8,9 +8,10 @@
  * leaves the table when the listener leaves, when the subgraph ends or refuses it (which touches no other), or
  * when no socket could be had for `patienceMs`.
  */
+
+import type { Log } from '@taskflow/kit/log';
 import { type ConnectionInitMessage, GRAPHQL_TRANSPORT_WS_PROTOCOL, MessageType } from 'graphql-ws';
 import { WebSocket } from 'ws';
-import type { Log } from '@taskflow/kit/log';
 
 export interface UpstreamResult {
   readonly data?: Record<string, unknown> | null;
@@ -65,13 +66,15 @@ const BACKOFF_MAX_MS = 2_000;
 /** A half-open connection is noticed after two of these. */
 const PING_INTERVAL_MS = 10_000;
 const HANDSHAKE_TIMEOUT_MS = 3_000;
+/** From the first packet to the subgraph's ack; a subgraph that is this slow is not up. */
+const ACK_TIMEOUT_MS = 5_000;
 /** One event of one subgraph, before the entities of the others are added. */
 const FRAME_BYTES_MAX = 4 * 1024 * 1024;
 
 export function createUpstream(options: {
   subgraph: string;
-  /** Asked at each connection attempt, so that a swapped supergraph takes effect. http(s) or ws(s). */
-  url: () => string;
+  /** http(s) or ws(s). */
+  url: string;
   log: Log;
   patienceMs?: number;
   firstPatienceMs?: number;
@@ -86,20 +89,25 @@ export function createUpstream(options: {
 
   function connect(): void {
     state = 'connecting';
-    const opening = new WebSocket(socketUrlOf(options.url()), GRAPHQL_TRANSPORT_WS_PROTOCOL, {
+    const opening = new WebSocket(socketUrlOf(options.url), GRAPHQL_TRANSPORT_WS_PROTOCOL, {
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       maxPayload: FRAME_BYTES_MAX,
       perMessageDeflate: false,
     });
     socket = opening;
     const stopWatching = terminateWhenSilent(opening);
-    opening.on('open', () => opening.send(JSON.stringify({ type: MessageType.ConnectionInit } satisfies ConnectionInitMessage)));
+    const ackTimer = setTimeout(() => opening.terminate(), ACK_TIMEOUT_MS);
+    opening.on('open', () =>
+      opening.send(JSON.stringify({ type: MessageType.ConnectionInit } satisfies ConnectionInitMessage)),
+    );
     opening.on('message', (bytes, isBinary) => {
       if (socket !== opening || isBinary) return;
+      clearTimeout(ackTimer);
       receive(opening, String(bytes));
     });
     opening.on('error', (error) => log.debug({ err: error, subgraph }, 'upstream socket error'));
     opening.on('close', (code) => {
+      clearTimeout(ackTimer);
       stopWatching();
       if (socket === opening) lost(code);
     });
@@ -154,10 +162,13 @@ export function createUpstream(options: {
     state = 'waiting';
     for (const [id, entry] of entries) entry.patience ??= waitFor(id, entry, patienceMs);
     const delayMs = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** attempt++);
-    retry = setTimeout(() => {
-      if (entries.size > 0) connect();
-      else state = 'idle';
-    }, delayMs * (0.5 + Math.random() / 2));
+    retry = setTimeout(
+      () => {
+        if (entries.size > 0) connect();
+        else state = 'idle';
+      },
+      delayMs * (0.5 + Math.random() / 2),
+    );
   }
 
   function waitFor(id: string, entry: Entry, ms: number): NodeJS.Timeout {
@@ -174,6 +185,10 @@ export function createUpstream(options: {
 
   return {
     subscribe(startOf, listener) {
+      if (state === 'stopped') {
+        queueMicrotask(() => listener.unavailable());
+        return () => {};
+      }
       const id = String(++lastId);
       const entry: Entry = { start: startOf, listener, patience: null };
       entries.set(id, entry);

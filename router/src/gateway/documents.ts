@@ -1,0 +1,36 @@
+// Parsed documents, once per text.
+//
+// Only documents within the limits are kept, so that hostile ones cannot push good ones out cheaply. What is known of a
+// document hangs on its entry: that it passed the limits, and against which supergraph it was validated.
+
+import type { DocumentNode } from 'graphql';
+import { LRUCache } from 'lru-cache';
+
+export interface KnownDocument {
+  readonly document: DocumentNode;
+  /** Ids of the supergraph it is valid for; empty until it was validated. */
+  validFor: string;
+}
+
+export interface Documents {
+  find(text: string): KnownDocument | undefined;
+  keep(text: string, document: DocumentNode): KnownDocument;
+}
+
+/** 8 M characters of source: 250 documents of the largest size, tens of thousands of ordinary ones. */
+const TEXT_LENGTH_MAX = 8_000_000;
+
+export function createDocuments(): Documents {
+  const known = new LRUCache<string, KnownDocument>({
+    maxSize: TEXT_LENGTH_MAX,
+    sizeCalculation: (_entry, text) => text.length + 1,
+  });
+  return {
+    find: (text) => known.get(text),
+    keep(text, document) {
+      const entry = { document, validFor: '' };
+      known.set(text, entry);
+      return entry;
+    },
+  };
+}

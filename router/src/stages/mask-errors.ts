@@ -1,0 +1,85 @@
+// needs       an answer, its errors raw
+// adds        errors a client may read: message, path, locations, and extensions { code, requestId, retryable, retryAfterMs }
+// may answer  INTERNAL_SERVER_ERROR in place of every error without a public code
+
+import { isErrorCode } from '@taskflow/kit/errors';
+import type { Log } from '@taskflow/kit/log';
+import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import type { AnswerBody, Exchange } from '../exchange.ts';
+import type { AnswerStage } from '../pipeline.ts';
+
+type RawError = GraphQLError | GraphQLFormattedError;
+
+export const INTERNAL_MESSAGE =
+  'Something went wrong on our side. Please quote the request id if you report it.';
+
+/**
+ * From a subgraph these say that router and subgraph misunderstood each other (two versions of a schema in a
+ * deployment): not the client's fault, and their messages name what the client never wrote.
+ */
+const ROUTERS_OWN_CODES: readonly unknown[] = [
+  'GRAPHQL_PARSE_FAILED',
+  'GRAPHQL_VALIDATION_FAILED',
+  'BAD_REQUEST',
+  'OPERATION_RESOLUTION_FAILURE',
+];
+
+export function createMaskErrors({ log }: { log: Log }): AnswerStage {
+  return {
+    name: 'mask-errors',
+    run(exchange, answer) {
+      if (!answer.body) return answer;
+      const raw = [...(answer.body.errors ?? []), ...invalidNulls(answer.body)];
+      const { data } = answer.body;
+      const body: AnswerBody = {
+        ...(raw.length > 0 ? { errors: raw.map((error) => mask(error, exchange, log)) } : {}),
+        ...(data === undefined ? {} : { data }),
+      };
+      return { ...answer, body };
+    },
+  };
+}
+
+/** The gateway reports a null where none may be beside the errors, as an extension; a client expects an error. */
+function invalidNulls({ extensions }: AnswerBody): RawError[] {
+  const completion = extensions?.valueCompletion;
+  if (!Array.isArray(completion)) return [];
+  return completion.map(({ message, path }: RawError) => ({ message, path, extensions: { serviceName: 'gateway' } }));
+}
+
+function mask(error: RawError, { requestId }: Exchange, log: Log): GraphQLFormattedError {
+  const { message, path, extensions = {} } = error;
+  const isForeign = extensions.serviceName !== undefined;
+  const { code } = extensions;
+  const isPublic =
+    isErrorCode(code) &&
+    code !== 'INTERNAL_SERVER_ERROR' &&
+    !(isForeign && ROUTERS_OWN_CODES.includes(code));
+  if (!isPublic) {
+    log.error({ err: bugOf(error), requestId, subgraph: extensions.serviceName }, 'masked error');
+    return {
+      message: INTERNAL_MESSAGE,
+      ...(path ? { path } : {}),
+      extensions: { code: 'INTERNAL_SERVER_ERROR', requestId },
+    };
+  }
+  const { retryable, retryAfterMs } = extensions;
+  // Locations of a subgraph's error are those of a text the client never saw.
+  const locations = isForeign ? undefined : error.locations;
+  return {
+    message,
+    ...(locations ? { locations } : {}),
+    ...(path ? { path } : {}),
+    extensions: {
+      code,
+      requestId,
+      ...(typeof retryable === 'boolean' ? { retryable } : {}),
+      ...(typeof retryAfterMs === 'number' ? { retryAfterMs } : {}),
+    },
+  };
+}
+
+function bugOf(error: RawError): unknown {
+  if (!(error instanceof GraphQLError)) return new Error(error.message);
+  return error.originalError instanceof Error ? error.originalError : error;
+}

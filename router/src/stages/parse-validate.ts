@@ -1,0 +1,107 @@
+// needs       params, document (parsed once, by the limits in front)
+// adds        prepared: the operation that is meant, valid for the supergraph of this moment, its variables coercible
+// may answer  GRAPHQL_VALIDATION_FAILED · OPERATION_RESOLUTION_FAILURE · BAD_USER_INPUT 400 · BAD_REQUEST 405 (GET that is no query)
+
+import {
+  type DocumentNode,
+  getOperationAST,
+  GraphQLError,
+  NoSchemaIntrospectionCustomRule,
+  type OperationDefinitionNode,
+  specifiedRules,
+  validate,
+} from 'graphql';
+import { getVariableValues } from 'graphql/execution/values.js';
+import { type Exchange, type OperationParams, paramsOf, Refusal } from '../exchange.ts';
+import type { Documents } from '../gateway/documents.ts';
+import type { LoadedSupergraph } from '../gateway/loaded-supergraph.ts';
+import type { Supergraph } from '../gateway/supergraph.ts';
+import type { RequestStage } from '../pipeline.ts';
+
+export interface ParseValidateDeps {
+  supergraph: Pick<Supergraph, 'current'>;
+  documents: Documents;
+  /** False hides the schema: introspection is refused and messages suggest no names. */
+  introspection: boolean;
+}
+
+/** More tell a person nothing and cost time to find. */
+const ERRORS_MAX = 20;
+
+/** Several errors of one request, as one throw; each is a GraphQLError with its code. */
+export class InvalidOperation extends AggregateError {
+  override readonly name = 'InvalidOperation';
+  declare readonly errors: readonly GraphQLError[];
+}
+
+export function createParseValidate({ supergraph, documents, introspection }: ParseValidateDeps): RequestStage {
+  const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
+
+  function checkValid(query: string, document: DocumentNode, loaded: LoadedSupergraph): void {
+    const known = documents.find(query);
+    if (known?.validFor === loaded.id) return;
+    const errors = validate(loaded.schema, document, rules, { maxErrors: ERRORS_MAX });
+    if (errors.length > 0) throw invalid(errors, 'GRAPHQL_VALIDATION_FAILED', introspection);
+    if (known) known.validFor = loaded.id;
+  }
+
+  return {
+    name: 'parse-validate',
+    run(exchange) {
+      const params = paramsOf(exchange);
+      const { document } = exchange;
+      if (!document) throw new Error('The exchange has not passed operation-limits.');
+      const loaded = supergraph.current();
+      checkValid(params.query, document, loaded);
+      const operation = operationOf(document, params);
+      checkMethod(exchange, operation);
+      checkVariables(loaded, operation, params, introspection);
+      exchange.prepared = { document, operation, supergraph: loaded };
+    },
+  };
+}
+
+function operationOf(document: DocumentNode, { operationName }: OperationParams): OperationDefinitionNode {
+  const operation = getOperationAST(document, operationName);
+  if (operation) return operation;
+  throw new Refusal(
+    'OPERATION_RESOLUTION_FAILURE',
+    operationName
+      ? `The document has no operation named "${operationName}".`
+      : 'The document has several operations: say which with "operationName".',
+  );
+}
+
+function checkMethod({ http }: Exchange, { operation }: OperationDefinitionNode): void {
+  if (http?.method !== 'GET' || operation === 'query') return;
+  throw new Refusal('BAD_REQUEST', `GET answers queries only: send this ${operation} by POST.`, {
+    status: 405,
+    headers: { allow: 'POST' },
+  });
+}
+
+function checkVariables(
+  { schema }: LoadedSupergraph,
+  operation: OperationDefinitionNode,
+  { variables }: OperationParams,
+  introspection: boolean,
+): void {
+  const definitions = operation.variableDefinitions ?? [];
+  if (definitions.length === 0) return;
+  const { errors } = getVariableValues(schema, definitions, variables, { maxErrors: ERRORS_MAX });
+  if (errors) throw invalid(errors, 'BAD_USER_INPUT', introspection);
+}
+
+function invalid(errors: readonly GraphQLError[], code: string, suggestNames: boolean): InvalidOperation {
+  return new InvalidOperation(
+    errors.map(
+      ({ message, nodes, source, positions }) =>
+        new GraphQLError(suggestNames ? message : message.replace(/ ?Did you mean .*\?$/s, ''), {
+          nodes,
+          source,
+          positions,
+          extensions: { code },
+        }),
+    ),
+  );
+}

@@ -1,0 +1,135 @@
+/**
+ * Upstream feeds: what one listener hears of one subscription at its owning subgraph.
+ *
+ *   open ──▶ listening ◀──resume── paused          pause leaves the subgraph, resume asks for what came since
+ *                │  ▲
+ *      upstream lost, re-subscribed from the last position
+ *
+ * Invariants: positions only rise, so a listener hears each event once and in order; only ResyncRequired may
+ * go back, because it is the subgraph's word that the positions before it mean nothing any more.
+ *
+ * Absence: no sharing yet. A feed belongs to one listener; a feed shared by several (one per distinct operation,
+ * variables and scope, the scope containing the viewer unless the schema allows more) takes its place behind
+ * the same `open`.
+ */
+import type { FetchNode } from '@apollo/query-planner';
+import type { SubscribePayload, Upstream, UpstreamError, UpstreamResult } from './upstream.ts';
+
+export interface FeedEvent {
+  readonly result: UpstreamResult;
+  /** The client's handle to go on after this event, when the subgraph or the selection tells it. */
+  readonly cursor: string | null;
+  /** Size of the upstream message: what a waiting event is taken to weigh. */
+  readonly bytes: number;
+}
+
+export type FeedEnd =
+  | { readonly kind: 'completed' }
+  | { readonly kind: 'refused'; readonly errors: readonly UpstreamError[] }
+  | { readonly kind: 'unavailable' };
+
+export interface FeedListener {
+  event(event: FeedEvent): void;
+  /** Told once; nothing follows it. */
+  ended(end: FeedEnd): void;
+}
+
+export interface FeedSource {
+  readonly upstream: Upstream;
+  readonly primary: FetchNode;
+  /** The operation's variables; the feed sends those that its fetch uses. */
+  readonly variables: Readonly<Record<string, unknown>>;
+  /** A context for these exact words, signed anew for each (re-)subscription; null where calls are unsigned. */
+  sign(query: string, variables: Record<string, unknown>): string | null;
+}
+
+export interface Feed {
+  /** Stops listening without losing the place. False, and nothing happens, when no event told its position. */
+  pause(): boolean;
+  resume(): void;
+  /** Ends the feed; the subgraph is told at once. */
+  leave(): void;
+}
+
+/** Names of the conventions that every event union shares (schema/conventions.graphql). */
+const HEARTBEAT = 'StreamHeartbeat';
+const RESYNC = 'ResyncRequired';
+
+export function openFeed(source: FeedSource, listener: FeedListener): Feed {
+  const { upstream, primary } = source;
+  const variables = variablesOf(source);
+  let last: number | null = null;
+  let stopListening: (() => void) | null = null;
+  let isEnded = false;
+
+  function start(): SubscribePayload {
+    const context = source.sign(primary.operation, variables);
+    return {
+      query: primary.operation,
+      variables,
+      ...(primary.operationName ? { operationName: primary.operationName } : {}),
+      extensions: { ...(context === null ? {} : { context }), ...(last === null ? {} : { after: last }) },
+    };
+  }
+
+  function end(how: FeedEnd): void {
+    isEnded = true;
+    stopListening = null;
+    listener.ended(how);
+  }
+
+  function listen(): void {
+    stopListening = upstream.subscribe(start, {
+      next(result, bytes) {
+        const { position, cursor, typename } = placeOf(result);
+        if (position !== null) {
+          const isNews = last === null || position > last || typename === RESYNC;
+          if (!isNews && !(typename === HEARTBEAT && position === last)) return;
+          last = position;
+        }
+        listener.event({ result, cursor, bytes });
+      },
+      refused: (errors) => end({ kind: 'refused', errors }),
+      completed: () => end({ kind: 'completed' }),
+      unavailable: () => end({ kind: 'unavailable' }),
+    });
+  }
+
+  listen();
+  return {
+    pause() {
+      if (last === null) return false;
+      stopListening?.();
+      stopListening = null;
+      return true;
+    },
+    resume() {
+      if (!isEnded && !stopListening) listen();
+    },
+    leave() {
+      isEnded = true;
+      stopListening?.();
+      stopListening = null;
+    },
+  };
+}
+
+function variablesOf({ primary, variables }: FeedSource): Record<string, unknown> {
+  const used: Record<string, unknown> = {};
+  for (const name of primary.variableUsages ?? []) {
+    if (Object.hasOwn(variables, name) && variables[name] !== undefined) used[name] = variables[name];
+  }
+  return used;
+}
+
+function placeOf({ data, extensions }: UpstreamResult) {
+  // A subscription has exactly one root field.
+  const root = Object.values(data ?? {})[0] as Record<string, unknown> | null | undefined;
+  const position = extensions?.position;
+  const cursor = extensions?.cursor ?? root?.cursor;
+  return {
+    position: typeof position === 'number' && Number.isSafeInteger(position) ? position : null,
+    cursor: typeof cursor === 'string' ? cursor : null,
+    typename: root?.__typename,
+  };
+}

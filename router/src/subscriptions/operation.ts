@@ -1,0 +1,148 @@
+/**
+ * Operations of one socket: each a fresh exchange on its way through the same pipeline as over HTTP.
+ *
+ *   subscribe message ──▶ exchange ──prepare──▶ query, mutation: execute, one frame
+ *                                          └──▶ subscription: primary at its subgraph ──▶ one frame per event
+ */
+import type { SubscriptionNode } from '@apollo/query-planner';
+import { bytesOfSubscription } from '@taskflow/kit/identity';
+import { type DocumentNode, GraphQLError, type GraphQLFormattedError, type OperationTypeNode } from 'graphql';
+import { type Exchange, paramsOf, preparedOf, Refusal } from '../exchange.ts';
+import type { LoadedSupergraph } from '../gateway/loaded-supergraph.ts';
+import type { Pipeline } from '../pipeline.ts';
+import { createDelivery, type Delivery, type DeliveryLimits, type Failure } from './delivery.ts';
+import { createEventRenderer } from './events.ts';
+import { openFeed } from './feeds.ts';
+import type { Gate } from './gate.ts';
+import type { Upstream, UpstreamError } from './upstream.ts';
+
+export interface OperationDeps {
+  readonly pipeline: Pipeline;
+  /** The shared connection to a subgraph of this supergraph. */
+  upstreamOf(supergraph: LoadedSupergraph, subgraph: string): Upstream;
+  /** Bounds how many events are rendered at once in this process. */
+  readonly gate: Gate;
+  readonly limits?: Partial<DeliveryLimits>;
+}
+
+/** Where an operation's frames go: the client's end of the socket. */
+export interface FrameSink {
+  /** Resolves when the socket has taken the payload of a `next` frame, or is gone. */
+  write(payload: string): Promise<void>;
+  /** Bytes that wait in the socket. */
+  bufferedBytes(): number;
+}
+
+export type Started =
+  | { readonly kind: 'refused'; readonly errors: readonly GraphQLError[] }
+  | {
+      readonly kind: 'started';
+      readonly operation: OperationTypeNode;
+      readonly supergraph: LoadedSupergraph;
+      readonly document: DocumentNode;
+      readonly delivery: Delivery;
+    };
+
+/** Starts the operation of an exchange whose params are set. Never rejects: what is wrong is told as errors. */
+export async function startOperation(
+  deps: OperationDeps,
+  exchange: Exchange,
+  sink: FrameSink,
+): Promise<Started> {
+  const { pipeline } = deps;
+  try {
+    const refusal = await pipeline.prepare(exchange);
+    if (refusal) return { kind: 'refused', errors: toGraphQLErrors(refusal.body?.errors) };
+    const { document, operation, supergraph } = preparedOf(exchange);
+    const deliver = operation.operation === 'subscription' ? deliverEvents : deliverAnswer;
+    const delivery = deliver(deps, exchange, sink);
+    return { kind: 'started', operation: operation.operation, supergraph, document, delivery };
+  } catch (error) {
+    return refuse(pipeline, exchange, error instanceof Error ? error : new Error(String(error)));
+  }
+}
+
+/** A refusal as the client reads it, through the same response stages as every other error. */
+export async function refuse(pipeline: Pipeline, exchange: Exchange, error: Error): Promise<Started> {
+  const { body } = await pipeline.respond(exchange, error);
+  return { kind: 'refused', errors: toGraphQLErrors(body?.errors) };
+}
+
+/** A query or mutation over the socket: one frame, then complete. */
+async function* deliverAnswer({ pipeline }: OperationDeps, exchange: Exchange, sink: FrameSink): Delivery {
+  const { body } = await pipeline.execute(exchange);
+  await sink.write(JSON.stringify(body));
+}
+
+function deliverEvents(deps: OperationDeps, exchange: Exchange, sink: FrameSink): Delivery {
+  const { pipeline, gate, limits } = deps;
+  const { document, supergraph } = preparedOf(exchange);
+  const { operationName, variables } = paramsOf(exchange);
+  const { primary, rest } = subscriptionOf(supergraph.plan(document, operationName).node);
+  const upstream = deps.upstreamOf(supergraph, primary.serviceName);
+  const render = createEventRenderer({ pipeline, exchange, primary, rest });
+  return createDelivery({
+    open: (listener) =>
+      openFeed(
+        {
+          upstream,
+          primary,
+          variables,
+          sign: (query, used) =>
+            pipeline.signContext(exchange, primary.serviceName, bytesOfSubscription(query, used)),
+        },
+        listener,
+      ),
+    render: (event) => gate.run(() => render(event)),
+    write: sink.write,
+    bufferedBytes: sink.bufferedBytes,
+    explain: (failure) => explain(pipeline, exchange, failure),
+    ...(limits ? { limits } : {}),
+  });
+}
+
+function subscriptionOf(node: { kind: string } | undefined): SubscriptionNode {
+  if (node?.kind !== 'Subscription') throw new Error('The planner made no subscription plan.');
+  return node as SubscriptionNode;
+}
+
+/** What the client is told, through the same response stages as every other error. */
+async function explain(pipeline: Pipeline, exchange: Exchange, failure: Failure) {
+  const { body } = await pipeline.respond(exchange, errorsOf(failure));
+  const [first] = (body?.errors ?? []) as readonly GraphQLFormattedError[];
+  return first ?? { message: 'The subscription ended.' };
+}
+
+function errorsOf(failure: Failure) {
+  if (failure.kind === 'refused') return { errors: failure.errors.map(toRawError) };
+  if (failure.kind === 'unavailable') {
+    return new Refusal(
+      'SUBGRAPH_UNAVAILABLE',
+      'A part of the service is unavailable for a moment. Please try again.',
+      {
+        retryable: true,
+      },
+    );
+  }
+  // Of the closed list, the code that says "you and we differ in speed": slow down, or go on from the cursor.
+  return new Refusal(
+    'RATE_LIMITED',
+    'Events came faster than this connection took them. Subscribe again with `after` set to the cursor.',
+    { retryable: true },
+  );
+}
+
+function toRawError({ message, path, extensions }: UpstreamError): GraphQLError {
+  return new GraphQLError(message, {
+    ...(path ? { path } : {}),
+    ...(extensions ? { extensions } : {}),
+  });
+}
+
+/** graphql-ws wants GraphQLError instances; what it sends of them is exactly the masked error. */
+function toGraphQLErrors(errors: readonly (GraphQLError | GraphQLFormattedError)[] = []): GraphQLError[] {
+  return errors.map((error) => {
+    const formatted = error instanceof GraphQLError ? error.toJSON() : error;
+    return Object.assign(new GraphQLError(formatted.message), { toJSON: () => formatted });
+  });
+}

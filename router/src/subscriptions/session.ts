@@ -1,0 +1,204 @@
+/**
+ * One client's socket.
+ *
+ *   opened ──connection_init──▶ connected (viewer known) ──▶ closed
+ *      4408 · 4401 · 4403 · 4429     4401 at the token's end · 4403 on revocation · 1001 on shutdown
+ *
+ * A connected socket has a seat (bounded per person), a timer at the end of its token, and at most
+ * `operationsMax` operations that have not ended. Closing ends them all at once, upstream included.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { WebSocket } from 'ws';
+import { createExchange, type Exchange, Refusal } from '../exchange.ts';
+import type { Revocation, RevocationReason } from '../revocation.ts';
+import type { AccessToken } from '../tokens.ts';
+import { CLOSE, type CloseCode, closeReason } from './close-codes.ts';
+import { type Delivery, watched } from './delivery.ts';
+import { type FrameSink, type OperationDeps, refuse, type Started, startOperation } from './operation.ts';
+import type { Seats } from './seats.ts';
+
+export interface SessionDeps extends OperationDeps {
+  readonly revocation: Pick<Revocation, 'check'>;
+  readonly seats: Seats;
+  /** Sockets without a token are let in, and their subgraphs get no signed context. */
+  readonly isAnonymousAllowed: boolean;
+  readonly operationsMax: number;
+}
+
+export interface SubscribeMessage {
+  readonly query: string;
+  readonly operationName?: string | null | undefined;
+  readonly variables?: Record<string, unknown> | null | undefined;
+  readonly extensions?: Record<string, unknown> | null | undefined;
+}
+
+export interface Session {
+  /** Authenticates `connection_init`. False when the socket was closed instead; never rejects. */
+  connect(params: Readonly<Record<string, unknown>> | undefined): Promise<boolean>;
+  /** Starts an operation; never rejects. */
+  start(id: string, message: SubscribeMessage): Promise<Started>;
+  /** Something of an organisation was revoked: is it this one? */
+  recheck(orgId: string): void;
+  /** Ends the operations and closes the socket. */
+  close(code: CloseCode, reason: string): void;
+  /** Gives back what the session holds, once the socket is gone. Safe to call twice. */
+  release(): void;
+  /** True while a query or mutation waits for its answer. */
+  isAnswering(): boolean;
+}
+
+export function createSession(deps: SessionDeps, socket: WebSocket, request: IncomingMessage): Session {
+  const deliveries = new Set<Delivery>();
+  const starting = new Set<string>();
+  let operations = 0;
+  let answering = 0;
+  let authorization: string | undefined;
+  let token: AccessToken | null = null;
+  let expiry: NodeJS.Timeout | undefined;
+  let leaveSeat: (() => void) | null = null;
+  let isReleased = false;
+
+  function release(): void {
+    isReleased = true;
+    clearTimeout(expiry);
+    leaveSeat?.();
+    leaveSeat = null;
+    for (const delivery of deliveries) void delivery.return();
+    deliveries.clear();
+  }
+
+  function close(code: CloseCode, reason: string): void {
+    socket.close(code, closeReason(reason));
+    release();
+  }
+
+  function closeFor(reason: RevocationReason): void {
+    if (reason === 'SESSION_REVOKED') close(CLOSE.forbidden, 'SESSION_REVOKED: the session was ended.');
+    else close(CLOSE.unauthenticated, 'TOKEN_EXPIRED: refresh the access token and connect again.');
+  }
+
+  function exchangeOf(message: SubscribeMessage): Exchange {
+    return createExchange({
+      transport: 'socket',
+      headers: headersOf(request),
+      clientAddress: request.socket.remoteAddress ?? '',
+      authorization,
+      params: {
+        query: message.query,
+        operationName: message.operationName ?? undefined,
+        variables: message.variables ?? {},
+        extensions: message.extensions ?? {},
+      },
+    });
+  }
+
+  /** The sink of one operation; it takes nothing more once the client has left the operation. */
+  function sinkOf(id: string, hasLeft: () => boolean): FrameSink {
+    const head = `{"id":${JSON.stringify(id)},"type":"next","payload":`;
+    return {
+      write: (payload) =>
+        new Promise((resolve) => {
+          if (hasLeft() || socket.readyState !== socket.OPEN) resolve();
+          else socket.send(`${head}${payload}}`, () => resolve());
+        }),
+      bufferedBytes: () => socket.bufferedAmount,
+    };
+  }
+
+  return {
+    release,
+    close,
+    isAnswering: () => answering > 0,
+    async connect(params) {
+      const given = params?.authorization ?? params?.Authorization;
+      authorization = given === undefined || given === null ? undefined : String(given);
+      try {
+        token = await deps.pipeline.verifyToken(authorization);
+      } catch (error) {
+        refuseConnection(error, closeFor, close);
+        return false;
+      }
+      if (isReleased) return false;
+      if (!token) {
+        if (deps.isAnonymousAllowed) return true;
+        close(CLOSE.unauthenticated, 'UNAUTHENTICATED: connection_init carries no authorization.');
+        return false;
+      }
+      const revoked = deps.revocation.check(token);
+      if (revoked) {
+        closeFor(revoked);
+        return false;
+      }
+      leaveSeat = deps.seats.take(`${token.viewer.orgId}:${token.viewer.userId}`);
+      if (!leaveSeat) {
+        close(CLOSE.tooMany, 'RATE_LIMITED: too many sockets are open for this person.');
+        return false;
+      }
+      expiry = setTimeout(() => closeFor('TOKEN_EXPIRED'), token.expiresAt - Date.now());
+      return true;
+    },
+    async start(id, message) {
+      const exchange = exchangeOf(message);
+      if (operations >= deps.operationsMax) {
+        const sentence = `A socket carries at most ${deps.operationsMax} operations at a time.`;
+        return refuse(deps.pipeline, exchange, new Refusal('RATE_LIMITED', sentence, { retryable: true }));
+      }
+      // graphql-ws would mix up an operation that is still starting with its successor of the same id.
+      if (starting.has(id)) close(CLOSE.duplicateId, `Subscriber for ${id} is still starting`);
+      starting.add(id);
+      operations++;
+      answering++;
+      let hasLeft = false;
+      const started = await startOperation(
+        deps,
+        exchange,
+        sinkOf(id, () => hasLeft),
+      );
+      starting.delete(id);
+      if (started.kind === 'refused' || started.operation === 'subscription') answering--;
+      if (started.kind === 'refused') {
+        operations--;
+        return started;
+      }
+      const delivery = watched(started.delivery, {
+        left: () => {
+          hasLeft = true;
+        },
+        settled: () => {
+          operations--;
+          deliveries.delete(delivery);
+          if (started.operation !== 'subscription') answering--;
+        },
+      });
+      deliveries.add(delivery);
+      if (isReleased) void delivery.return();
+      return { ...started, delivery };
+    },
+    recheck(orgId) {
+      if (!token || token.viewer.orgId !== orgId || isReleased) return;
+      const revoked = deps.revocation.check(token);
+      if (revoked) closeFor(revoked);
+    },
+  };
+}
+
+function refuseConnection(
+  error: unknown,
+  closeFor: (reason: RevocationReason) => void,
+  close: (code: CloseCode, reason: string) => void,
+): void {
+  const code = error instanceof Refusal ? error.code : 'INTERNAL_SERVER_ERROR';
+  if (code === 'TOKEN_EXPIRED' || code === 'SESSION_REVOKED') closeFor(code);
+  else if (code === 'UNAUTHENTICATED')
+    close(CLOSE.unauthenticated, 'UNAUTHENTICATED: the token is not valid.');
+  else close(CLOSE.tryAgainLater, `${code}: the token could not be verified now.`);
+}
+
+/** Of the upgrade request, what describes the client. The rest belongs to that one request, not to operations. */
+function headersOf({ headers }: IncomingMessage): IncomingMessage['headers'] {
+  const kept: IncomingMessage['headers'] = {};
+  for (const name of ['user-agent', 'accept-language', 'origin'] as const) {
+    if (headers[name] !== undefined) kept[name] = headers[name];
+  }
+  return kept;
+}

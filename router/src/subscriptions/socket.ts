@@ -1,0 +1,268 @@
+/**
+ * The client's end of subscriptions: graphql-transport-ws (graphql-ws) over ws.
+ *
+ *   upgrade ──origin, path──▶ socket ──graphql-ws protocol──▶ session ──▶ operations
+ *             403, 404, 503     4406 · 4400 · 4409 · 1009
+ *
+ * One interval pings all sockets and gives up those that did not answer the last ping. Revocations reach every
+ * socket of the organisation at once. Shutdown refuses upgrades, lets answers finish, and closes the sockets one
+ * after the other, so that their clients do not reach the next router in the same instant.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Log } from '@taskflow/kit/log';
+import { GRAPHQL_TRANSPORT_WS_PROTOCOL, makeServer, type Server } from 'graphql-ws';
+import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import type { LoadedSupergraph } from '../gateway/loaded-supergraph.ts';
+import type { Pipeline } from '../pipeline.ts';
+import type { Revocation } from '../revocation.ts';
+import { CLOSE } from './close-codes.ts';
+import type { Delivery, DeliveryLimits } from './delivery.ts';
+import { createGate } from './gate.ts';
+import { createSeats } from './seats.ts';
+import { createSession, type Session, type SessionDeps } from './session.ts';
+import { createUpstream, type Upstream } from './upstream.ts';
+
+export interface SubscriptionSocketOptions {
+  readonly pipeline: Pipeline;
+  readonly revocation: Pick<Revocation, 'check' | 'onRevoked'>;
+  readonly log: Log;
+  readonly config: {
+    /** Origins of pages that may connect, besides our own. A request without an Origin is not a page: let in. */
+    readonly origins: readonly string[];
+    /** Sockets without a token are let in, and calls are not signed. */
+    readonly isAnonymousAllowed?: boolean;
+    readonly path?: string;
+    readonly operationsPerSocketMax?: number;
+    readonly socketsPerUserMax?: number;
+    readonly pingIntervalMs?: number;
+    /** Within this long after `stop()` every socket is closed. */
+    readonly drainMs?: number;
+    readonly delivery?: Partial<DeliveryLimits>;
+  };
+}
+
+export interface SubscriptionSocket {
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  status(): {
+    sockets: number;
+    events: { running: number; waiting: number };
+    upstreams: Record<string, object>;
+  };
+  /** Resolves when every client and upstream socket is closed. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+/** A frame is an operation: as large as a document (32 kB) and its variables may be. */
+const FRAME_BYTES_MAX = 64 * 1024;
+/** An honest client sends a message in one piece; these bound what a dishonest one can make us hold. */
+const FRAGMENTS_MAX = 64;
+const BUFFERED_CHUNKS_MAX = 1024;
+/** A client that writes without reading: all its operations and pongs together never need this much. */
+const BUFFERED_BYTES_MAX = 8 * 1024 * 1024;
+/** Below the 60 s after which load balancers drop what is silent. */
+const PING_INTERVAL_MS = 15_000;
+const INIT_TIMEOUT_MS = 3_000;
+/** How long a client may take over the close handshake. An option that @types/ws does not know yet. */
+const closeTimeout: object = { closeTimeout: 3_000 };
+const DRAIN_MS = 5_000;
+const OPERATIONS_PER_SOCKET_MAX = 50;
+const SOCKETS_PER_USER_MAX = 10;
+/** Events rendered at once in this process: enough to keep the subgraphs busy, few enough to keep queries fast. */
+const RENDERS_MAX = 64;
+
+export function createSubscriptionSocket(options: SubscriptionSocketOptions): SubscriptionSocket {
+  const { config, log, revocation } = options;
+  const upstreams = new Map<string, Upstream>();
+  const gate = createGate(RENDERS_MAX);
+  const deps: SessionDeps = {
+    pipeline: options.pipeline,
+    revocation,
+    gate,
+    upstreamOf: (supergraph, subgraph) => upstreamOf(upstreams, supergraph, subgraph, log),
+    seats: createSeats(config.socketsPerUserMax ?? SOCKETS_PER_USER_MAX),
+    isAnonymousAllowed: config.isAnonymousAllowed ?? false,
+    operationsMax: config.operationsPerSocketMax ?? OPERATIONS_PER_SOCKET_MAX,
+    ...(config.delivery ? { limits: config.delivery } : {}),
+  };
+  const protocol = createProtocol();
+  const clients = new Map<WebSocket, Session>();
+  const server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: FRAME_BYTES_MAX,
+    maxFragments: FRAGMENTS_MAX,
+    maxBufferedChunks: BUFFERED_CHUNKS_MAX,
+    allowSynchronousEvents: false,
+    ...closeTimeout,
+    // A foreign subprotocol is taken up, so that its client can read why it is closed: 4406.
+    handleProtocols: (offered) =>
+      offered.has(GRAPHQL_TRANSPORT_WS_PROTOCOL) ? GRAPHQL_TRANSPORT_WS_PROTOCOL : first(offered),
+  });
+  const stopPinging = pingAll(clients, config.pingIntervalMs ?? PING_INTERVAL_MS);
+  const stopListening = revocation.onRevoked((orgId) => {
+    for (const session of clients.values()) session.recheck(orgId);
+  });
+  let stopping: Promise<void> | null = null;
+
+  function accept(socket: WebSocket, request: IncomingMessage): void {
+    const session = createSession(deps, socket, request);
+    clients.set(socket, session);
+    const closed = protocol.opened(protocolSocketOf(socket, log), { session });
+    // ws closes the socket itself after an error (1009, a malformed frame); there is nobody to tell.
+    socket.on('error', (error) => log.debug({ err: error }, 'client socket error'));
+    socket.on('close', (code, reason) => {
+      clients.delete(socket);
+      session.release();
+      void closed(code, String(reason));
+    });
+  }
+
+  async function stop(): Promise<void> {
+    stopListening();
+    await closeStaggered(clients, config.drainMs ?? DRAIN_MS);
+    stopPinging();
+    for (const upstream of upstreams.values()) upstream.stop();
+  }
+
+  return {
+    handleUpgrade(request, socket, head) {
+      const refusal = stopping ? '503 Service Unavailable' : refusalOf(request, config);
+      if (refusal) return refuseUpgrade(socket, refusal);
+      server.handleUpgrade(request, socket, head, accept);
+    },
+    status: () => ({
+      sockets: clients.size,
+      events: gate.status(),
+      upstreams: Object.fromEntries([...upstreams].map(([url, upstream]) => [url, upstream.status()])),
+    }),
+    stop() {
+      stopping ??= stop();
+      return stopping;
+    },
+  };
+}
+
+/** The protocol of graphql-ws; what an operation does is the session's business. */
+function createProtocol(): Server<{ session: Session }> {
+  const deliver = (args: { contextValue?: unknown }) => args.contextValue as Delivery;
+  return makeServer<Record<string, unknown>, { session: Session }>({
+    connectionInitWaitTimeout: INIT_TIMEOUT_MS,
+    onConnect: ({ extra, connectionParams }) => extra.session.connect(connectionParams),
+    async onSubscribe({ extra }, id, payload) {
+      const started = await extra.session.start(id, payload);
+      if (started.kind === 'refused') return started.errors;
+      const { document, supergraph, delivery } = started;
+      const { operationName } = payload;
+      return {
+        schema: supergraph.schema,
+        document,
+        contextValue: delivery,
+        ...(operationName ? { operationName } : {}),
+      };
+    },
+    execute: deliver,
+    subscribe: deliver,
+  });
+}
+
+/** The socket as graphql-ws sees it. */
+function protocolSocketOf(socket: WebSocket, log: Log) {
+  return {
+    protocol: socket.protocol,
+    send: (text: string) =>
+      new Promise<void>((resolve) => {
+        if (socket.readyState !== socket.OPEN) resolve();
+        else socket.send(text, () => resolve());
+      }),
+    close: (code?: number, reason?: string) => socket.close(code, reason),
+    onMessage(handle: (text: string) => Promise<void>) {
+      socket.on('message', (bytes: RawData, isBinary: boolean) => {
+        if (socket.bufferedAmount > BUFFERED_BYTES_MAX) return socket.terminate();
+        if (isBinary) return socket.close(CLOSE.badMessage, 'Messages are text.');
+        handle(String(bytes)).catch((error: Error) => {
+          // Only graphql-ws itself throws here, for a message type that is the server's to send.
+          if (error.message.startsWith('Unexpected message of type')) {
+            return socket.close(CLOSE.badMessage, 'Invalid message received');
+          }
+          log.error({ err: error }, 'unexpected error while handling a socket message');
+          socket.close(CLOSE.internalError, 'Internal error');
+        });
+      });
+    },
+  };
+}
+
+function upstreamOf(known: Map<string, Upstream>, supergraph: LoadedSupergraph, subgraph: string, log: Log) {
+  const url = supergraph.subgraphs.get(subgraph)?.url;
+  if (!url) throw new Error(`The supergraph has no address for ${subgraph}.`);
+  const upstream = known.get(url) ?? createUpstream({ subgraph, url, log });
+  known.set(url, upstream);
+  return upstream;
+}
+
+function refusalOf(
+  request: IncomingMessage,
+  { origins, path = '/graphql' }: SubscriptionSocketOptions['config'],
+): string | null {
+  if (request.url?.split('?')[0] !== path) return '404 Not Found';
+  const { origin, host } = request.headers;
+  if (origin === undefined || origins.includes(origin)) return null;
+  // Our own page. A page that rebinds its name to our address passes too, and still has no token.
+  if (host !== undefined && (origin === `http://${host}` || origin === `https://${host}`)) return null;
+  return '403 Forbidden';
+}
+
+function refuseUpgrade(socket: Duplex, status: string): void {
+  socket.on('error', () => {});
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
+
+function first(offered: Set<string>): string | false {
+  for (const protocol of offered) return protocol;
+  return false;
+}
+
+function pingAll(clients: ReadonlyMap<WebSocket, Session>, intervalMs: number): () => void {
+  const silent = new WeakSet<WebSocket>();
+  const timer = setInterval(() => {
+    for (const socket of clients.keys()) {
+      if (silent.has(socket)) {
+        socket.terminate();
+        continue;
+      }
+      silent.add(socket);
+      socket.ping();
+      socket.once('pong', () => silent.delete(socket));
+    }
+  }, intervalMs);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+/** Spreads the closes over the first half of `drainMs`; the second half is for answers on their way. */
+async function closeStaggered(clients: ReadonlyMap<WebSocket, Session>, drainMs: number): Promise<void> {
+  const deadline = Date.now() + drainMs;
+  const all = [...clients];
+  await Promise.all(
+    all.map(async ([socket, session], index) => {
+      const gone = new Promise<void>((resolve) => {
+        if (socket.readyState === socket.CLOSED) resolve();
+        else socket.once('close', () => resolve());
+      });
+      // One a millisecond, so that a lone developer's socket does not hold up Ctrl-C.
+      await pause(Math.min(index, (drainMs / 2) * (index / all.length)));
+      while (session.isAnswering() && Date.now() < deadline) await pause(ANSWER_POLL_MS);
+      session.close(CLOSE.goingAway, 'The server is going away: connect again.');
+      setTimeout(() => socket.terminate(), Math.max(0, deadline - Date.now())).unref();
+      await gone;
+    }),
+  );
+}
+
+const ANSWER_POLL_MS = 20;
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,150 @@
+/**
+ * Who may call, and what a resolver sees of the call.
+ *
+ * `createGate` is the door of a subgraph: it verifies the signed context over the exact bytes before anything is
+ * parsed, and afterwards keeps an anonymous caller to the fields that are open to them.
+ */
+import { randomUUID } from 'node:crypto';
+import { type DocumentNode, getOperationAST, Kind, type SelectionSetNode } from 'graphql';
+import { DomainError } from './errors.ts';
+import { type ContextClaims, ContextError, type KeyRing, type Viewer, verifyContext } from './identity.ts';
+import type { Log } from './log.ts';
+
+/** What the harness puts on every resolver context, beside what the service builds. */
+export interface RequestContext {
+  viewer: Viewer | null;
+  requestId: string;
+  claims: ContextClaims;
+  log: Log;
+  /** Subscriptions: the position that the router resumes after; it wins over the `after` argument. */
+  resumeAfter: number | null;
+  /**
+   * For credential mutations: the rest of this operation runs as `viewer` (the service's context is built anew
+   * for them) and the response carries the signed `taskflow-established` header. Not in subscriptions.
+   */
+  establish(viewer: Viewer): void;
+}
+
+/** Builds the service's part of the context (loaders, use cases): once a request, once a subscription event. */
+export type BuildContext = (claims: ContextClaims, base: RequestContext) => object;
+
+export interface BuiltContext {
+  readonly context: RequestContext;
+  /** The viewer that a credential mutation established, if one did. */
+  established(): Viewer | null;
+}
+
+export function buildContext(
+  build: BuildContext,
+  parts: { claims: ContextClaims; log: Log; resumeAfter?: number | null; canEstablish: boolean },
+): BuiltContext {
+  let established: Viewer | null = null;
+  const baseFor = (claims: ContextClaims): RequestContext => ({
+    viewer: claims.viewer,
+    requestId: claims.requestId,
+    claims,
+    log: parts.log,
+    resumeAfter: parts.resumeAfter ?? null,
+    establish,
+  });
+  const contextFor = (claims: ContextClaims): RequestContext => {
+    const base = baseFor(claims);
+    return Object.assign(build(claims, base), base);
+  };
+  function establish(viewer: Viewer): void {
+    if (!parts.canEstablish) throw new Error('only a request over HTTP can establish a viewer');
+    established = viewer;
+    Object.assign(context, contextFor({ ...parts.claims, viewer }));
+  }
+  const context = contextFor(parts.claims);
+  return { context, established: () => established };
+}
+
+export interface Caller {
+  readonly claims: ContextClaims;
+  /** An unsigned call from loopback, let in by the development switch. */
+  readonly isUnsigned: boolean;
+}
+
+export interface Origin {
+  readonly address: string | undefined;
+  /** False when a proxy or a web page stands behind the call, so that `address` says nothing about the caller. */
+  readonly isDirect: boolean;
+}
+
+export interface Gate {
+  /** The caller behind these bytes; throws ContextError. */
+  admit(header: string | undefined, bytes: Buffer | string, origin: Origin): Caller;
+  /** Throws UNAUTHENTICATED when an anonymous caller selects a root field that is not open to them. */
+  checkFields(caller: Caller, document: DocumentNode, operationName: string | null | undefined): void;
+}
+
+/** What composition tools and other routers ask of a subgraph. */
+const FIELDS_OF_TOOLS = ['_service', '_entities', '__schema', '__type'];
+
+export function createGate(options: {
+  name: string;
+  ring: KeyRing;
+  anonymousFields: readonly string[];
+  allowUnsigned: boolean;
+}): Gate {
+  const openFields = new Set(['__typename', ...options.anonymousFields]);
+  const openUnsigned = new Set([...openFields, ...FIELDS_OF_TOOLS]);
+  return {
+    admit(header, bytes, origin) {
+      if (header === undefined && options.allowUnsigned && isLoopback(origin)) {
+        return { claims: unsignedClaims(options.name), isUnsigned: true };
+      }
+      return { claims: verifyContext(options.ring, options.name, header, bytes), isUnsigned: false };
+    },
+    checkFields(caller, document, operationName) {
+      if (caller.claims.viewer) return;
+      const open = caller.isUnsigned ? openUnsigned : openFields;
+      if (rootFieldsOf(document, operationName).every((field) => open.has(field))) return;
+      throw unauthenticated();
+    },
+  };
+}
+
+/** The only thing a refused caller learns. */
+export function unauthenticated(): DomainError {
+  return new DomainError('UNAUTHENTICATED', 'This call needs a valid signed context.');
+}
+
+export function problemOf(error: unknown): string {
+  if (error instanceof ContextError) return error.problem;
+  throw error;
+}
+
+/** Names of the root fields of one operation, through fragments, whatever its directives say. */
+export function rootFieldsOf(document: DocumentNode, operationName: string | null | undefined): string[] {
+  const operation = getOperationAST(document, operationName);
+  const fields = new Set<string>();
+  const visited = new Set<string>();
+  const collect = (selectionSet: SelectionSetNode): void => {
+    for (const selection of selectionSet.selections) {
+      if (selection.kind === Kind.FIELD) fields.add(selection.name.value);
+      else if (selection.kind === Kind.INLINE_FRAGMENT) collect(selection.selectionSet);
+      else if (!visited.has(selection.name.value)) {
+        visited.add(selection.name.value);
+        for (const definition of document.definitions) {
+          const isNamed = definition.kind === Kind.FRAGMENT_DEFINITION;
+          if (isNamed && definition.name.value === selection.name.value) collect(definition.selectionSet);
+        }
+      }
+    }
+  };
+  if (operation) collect(operation.selectionSet);
+  return [...fields];
+}
+
+function unsignedClaims(audience: string): ContextClaims {
+  const requestId = randomUUID();
+  return { viewer: null, requestId, audience, expiresAt: Number.POSITIVE_INFINITY, bodyHash: '' };
+}
+
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/;
+
+function isLoopback({ address, isDirect }: Origin): boolean {
+  return isDirect && address !== undefined && LOOPBACK.test(address);
+}

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { type DocumentNode, Kind, parse, Source } from 'graphql';
 
 /** The subgraphs in the order of their ports, with the addresses they have unless a variable says otherwise. */
 export const subgraphs = [
@@ -12,11 +13,21 @@ export type SubgraphName = (typeof subgraphs)[number]['name'];
 
 export const subgraphNames: readonly SubgraphName[] = subgraphs.map(({ name }) => name);
 
-/** The SDL that a subgraph serves: what all four promise alike, then its own file. Read from disk on each call. */
-export function subgraphSdl(name: SubgraphName): string {
+/** Reads one of the five hand-written files: `conventions`, `user`, `org`, `task` or `notification`. */
+export type ReadSdl = (file: 'conventions' | SubgraphName) => string;
+
+/** Reads from disk on each call, so that a watcher sees a change. */
+export const readSdlFile: ReadSdl = (file) =>
+  readFileSync(new URL(`./${file}.graphql`, import.meta.url), 'utf8');
+
+/** The SDL that a subgraph serves: what all four promise alike, then its own file. */
+export function subgraphSdl(name: SubgraphName, readSdl: ReadSdl = readSdlFile): string {
   return `${readSdl('conventions')}\n${readSdl(name)}`;
 }
 
-function readSdl(file: string): string {
-  return readFileSync(new URL(`./${file}.graphql`, import.meta.url), 'utf8');
+/** The same as a document whose locations name the file and line that a person would open. Throws on bad syntax. */
+export function subgraphDocument(name: SubgraphName, readSdl: ReadSdl = readSdlFile): DocumentNode {
+  const files = ['conventions', name] as const;
+  const documents = files.map((file) => parse(new Source(readSdl(file), `schema/${file}.graphql`)));
+  return { kind: Kind.DOCUMENT, definitions: documents.flatMap(({ definitions }) => definitions) };
 }

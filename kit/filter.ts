@@ -1,0 +1,174 @@
+/**
+ * Comparator filters to SQL, from one table per entity: the table is the whitelist, and nothing but its own text and
+ * numbered parameters reaches the statement.
+ *
+ *   const taskFilter = createFilter({ status: text('t.status'), dueAt: instant('t.due_at'), tags: texts('t.tags'), … });
+ *   taskFilter({ status: { in: ['TODO'] }, or: [...] }, parameters, { now, viewerId })   →  (t.status = any($3::text[]) and (…))
+ *
+ * Every condition is two-valued: an absent value fulfils `null: true`, `neq` and `nin`, and nothing else; so `not` is its
+ * exact complement. null for a comparator means that it is absent.
+ */
+import { DomainError } from './errors.ts';
+import { instantOf, type Moment } from './scalars.ts';
+
+/** The numbered parameters of one statement; `add` answers the placeholder. */
+export class Parameters {
+  readonly values: unknown[] = [];
+  /** `type` is a PostgreSQL type name of ours: `uuid`, `text[]`. */
+  add(value: unknown, type: string): string {
+    this.values.push(value);
+    return `$${this.values.length}::${type}`;
+  }
+}
+
+export interface FilterScope {
+  /** What relative dates count from; pinned in the cursor while a list is paged. */
+  readonly now: Date;
+  readonly viewerId: string;
+}
+
+type Comparator = Record<string, unknown>;
+type Comparison = (comparator: Comparator, parameters: Parameters, scope: FilterScope) => string[];
+
+export type FilterTable = Readonly<Record<string, Comparison>>;
+export type Filter = { readonly [field: string]: unknown };
+
+/** A tree deeper than this is a program, not a filter; SDL descriptions promise it. */
+const FILTER_DEPTH_MAX = 5;
+/** Conditions in the whole tree: bounds the length of the statement. */
+const CONDITIONS_MAX = 100;
+const LIST_LENGTH_MAX = 100;
+
+export function createFilter(table: FilterTable) {
+  /** The condition for `filter`, `true` when it has none. Throws BAD_USER_INPUT for a tree too deep or too wide. */
+  return (filter: Filter | null | undefined, parameters: Parameters, scope: FilterScope): string => {
+    let conditions = 0;
+    const build = (node: Filter, depth: number): string => {
+      if (depth > FILTER_DEPTH_MAX) throw refused(`and, or and not nest at most ${FILTER_DEPTH_MAX} deep`);
+      const parts = Object.entries(node).flatMap(([name, value]): string[] => {
+        if (value === null || value === undefined) return [];
+        conditions += 1;
+        if (conditions > CONDITIONS_MAX) throw refused(`a filter has at most ${CONDITIONS_MAX} conditions`);
+        if (name === 'and')
+          return [
+            join(
+              (value as Filter[]).map((inner) => build(inner, depth + 1)),
+              'and',
+            ),
+          ];
+        if (name === 'or')
+          return [
+            join(
+              (value as Filter[]).map((inner) => build(inner, depth + 1)),
+              'or',
+            ),
+          ];
+        if (name === 'not') return [`not ${build(value as Filter, depth + 1)}`];
+        const compare = table[name];
+        if (!compare) throw refused(`${name} cannot be filtered by`);
+        return compare(value as Comparator, parameters, scope);
+      });
+      return join(parts, 'and');
+    };
+    return build(filter ?? {}, 0);
+  };
+}
+
+/** A text column, or an enum kept as text: eq, neq, in, nin, contains. */
+export const textColumn =
+  (sql: string): Comparison =>
+  (comparator, parameters) =>
+    each(comparator, (operator, value) => {
+      if (operator === 'contains') {
+        return `coalesce(strpos(lower(${sql}), lower(${parameters.add(value, 'text')})) > 0, false)`;
+      }
+      return equality(sql, 'text', operator, value, parameters);
+    });
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+export const isUuid = (text: unknown): text is string => typeof text === 'string' && UUID.test(text);
+
+/** A reference: eq, neq, in, nin, null, isViewer. A malformed id is one that nothing has. */
+export const idColumn =
+  (sql: string): Comparison =>
+  (comparator, parameters, { viewerId }) =>
+    each(comparator, (operator, value) => {
+      if (operator === 'null') return nullness(sql, value);
+      if (operator === 'isViewer') {
+        return equality(sql, 'uuid', value ? 'eq' : 'neq', viewerId, parameters);
+      }
+      if (Array.isArray(value)) return equality(sql, 'uuid', operator, value.filter(isUuid), parameters);
+      if (!isUuid(value)) return operator === 'neq' ? 'true' : 'false';
+      return equality(sql, 'uuid', operator, value, parameters);
+    });
+
+const ORDER: Readonly<Record<string, string>> = { lt: '<', lte: '<=', gt: '>', gte: '>=' };
+
+/** An instant: lt, lte, gt, gte, null, each taking a Moment. */
+export const instantColumn =
+  (sql: string): Comparison =>
+  (comparator, parameters, { now }) =>
+    each(comparator, (operator, value) => {
+      if (operator === 'null') return nullness(sql, value);
+      const sign = ORDER[operator];
+      if (!sign) throw refused(`${operator} is no comparison of instants`);
+      const instant = instantOf(value as Moment, now);
+      return `coalesce(${sql} ${sign} ${parameters.add(instant.toISOString(), 'timestamptz')}, false)`;
+    });
+
+/** An array of texts, never null: some, every, none, each with eq and in. */
+export const textsColumn =
+  (sql: string): Comparison =>
+  (comparator, parameters) =>
+    each(comparator, (quantifier, value) => {
+      const wanted = each(value as Comparator, (_operator, inner) => {
+        const list = parameters.add(bounded(Array.isArray(inner) ? inner : [inner]), 'text[]');
+        if (quantifier === 'some') return `${sql} && ${list}`;
+        if (quantifier === 'every') return `${sql} <@ ${list}`;
+        return `not ${sql} && ${list}`;
+      });
+      return join(wanted, 'and');
+    });
+
+function equality(
+  sql: string,
+  type: string,
+  operator: string,
+  value: unknown,
+  parameters: Parameters,
+): string {
+  if (operator === 'eq') return `coalesce(${sql} = ${parameters.add(value, type)}, false)`;
+  if (operator === 'neq') return `${sql} is distinct from ${parameters.add(value, type)}`;
+  if (operator === 'in')
+    return `coalesce(${sql} = any(${parameters.add(bounded(value), `${type}[]`)}), false)`;
+  if (operator === 'nin')
+    return `coalesce(${sql} <> all(${parameters.add(bounded(value), `${type}[]`)}), true)`;
+  throw refused(`${operator} is no known comparison`);
+}
+
+function nullness(sql: string, value: unknown): string {
+  return value ? `${sql} is null` : `${sql} is not null`;
+}
+
+function each(comparator: Comparator, compare: (operator: string, value: unknown) => string): string[] {
+  return Object.entries(comparator)
+    .filter(([, value]) => value !== null && value !== undefined)
+    .map(([operator, value]) => compare(operator, value));
+}
+
+/** An empty `and` holds, an empty `or` does not. */
+function join(parts: readonly string[], word: 'and' | 'or'): string {
+  if (parts.length === 0) return word === 'and' ? 'true' : 'false';
+  return parts.length === 1 ? `(${parts[0]})` : `(${parts.join(` ${word} `)})`;
+}
+
+function bounded(value: unknown): unknown[] {
+  const list = value as unknown[];
+  if (list.length > LIST_LENGTH_MAX)
+    throw refused(`a list in a filter has at most ${LIST_LENGTH_MAX} values`);
+  return list;
+}
+
+function refused(reason: string): DomainError {
+  return new DomainError('BAD_USER_INPUT', `The filter is not accepted: ${reason}.`, { field: 'filter' });
+}

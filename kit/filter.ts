@@ -5,8 +5,9 @@
  *   const taskFilter = createFilter({ status: text('t.status'), dueAt: instant('t.due_at'), tags: texts('t.tags'), … });
  *   taskFilter({ status: { in: ['TODO'] }, or: [...] }, parameters, { now, viewerId })   →  (t.status = any($3::text[]) and (…))
  *
- * Every condition is two-valued: an absent value fulfils `null: true`, `neq` and `nin`, and nothing else; so `not` is its
- * exact complement. null for a comparator means that it is absent.
+ * An absent value fulfils `null: true`, `neq` and `nin`, and nothing else; `not` is the exact complement, hence "is not
+ * true" rather than SQL's three-valued NOT (and no coalesce, which would hide the column from its index).
+ * null for a comparator means that it is absent.
  */
 import { DomainError } from './errors.ts';
 import { instantOf, type Moment } from './scalars.ts';
@@ -63,7 +64,7 @@ export function createFilter(table: FilterTable) {
               'or',
             ),
           ];
-        if (name === 'not') return [`not ${build(value as Filter, depth + 1)}`];
+        if (name === 'not') return [`${build(value as Filter, depth + 1)} is not true`];
         const compare = table[name];
         if (!compare) throw refused(`${name} cannot be filtered by`);
         return compare(value as Comparator, parameters, scope);
@@ -80,7 +81,7 @@ export const textColumn =
   (comparator, parameters) =>
     each(comparator, (operator, value) => {
       if (operator === 'contains') {
-        return `coalesce(strpos(lower(${sql}), lower(${parameters.add(value, 'text')})) > 0, false)`;
+        return `strpos(lower(${sql}), lower(${parameters.add(value, 'text')})) > 0`;
       }
       return equality(sql, 'text', operator, value, parameters);
     });
@@ -113,7 +114,7 @@ export const instantColumn =
       const sign = ORDER[operator];
       if (!sign) throw refused(`${operator} is no comparison of instants`);
       const instant = instantOf(value as Moment, now);
-      return `coalesce(${sql} ${sign} ${parameters.add(instant.toISOString(), 'timestamptz')}, false)`;
+      return `${sql} ${sign} ${parameters.add(instant.toISOString(), 'timestamptz')}`;
     });
 
 /** An array of texts, never null: some, every, none, each with eq and in. */
@@ -137,12 +138,11 @@ function equality(
   value: unknown,
   parameters: Parameters,
 ): string {
-  if (operator === 'eq') return `coalesce(${sql} = ${parameters.add(value, type)}, false)`;
+  if (operator === 'eq') return `${sql} = ${parameters.add(value, type)}`;
   if (operator === 'neq') return `${sql} is distinct from ${parameters.add(value, type)}`;
-  if (operator === 'in')
-    return `coalesce(${sql} = any(${parameters.add(bounded(value), `${type}[]`)}), false)`;
+  if (operator === 'in') return `${sql} = any(${parameters.add(bounded(value), `${type}[]`)})`;
   if (operator === 'nin')
-    return `coalesce(${sql} <> all(${parameters.add(bounded(value), `${type}[]`)}), true)`;
+    return `(${sql} <> all(${parameters.add(bounded(value), `${type}[]`)}) or ${sql} is null)`;
   throw refused(`${operator} is no known comparison`);
 }
 

@@ -8,8 +8,7 @@
  * is too slow: the operation ends with RATE_LIMITED and the cursor of the last event it was sent. Nothing is
  * dropped in silence.
  *
- * graphql-ws iterates this as an async generator that yields nothing: frames are written here, already
- * serialised; the end of the iteration is the `complete` frame, and a throw the `error` frame.
+ * Frames are written here, already serialised; graphql-ws only learns of the end (see `iterated`).
  */
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import type { Feed, FeedEnd, FeedEvent, FeedListener } from './feeds.ts';
@@ -45,7 +44,13 @@ const LIMITS: DeliveryLimits = {
 /** The feed is asked again at a quarter, so that a pause is worth its round trip. */
 const RESUME_SHARE = 0.25;
 
-export type Delivery = AsyncGenerator<never, void, void>;
+/** An operation under way. */
+export interface Delivery {
+  /** Resolves when the operation is complete or left, rejects with what the client is told. Called at most once. */
+  run(): Promise<void>;
+  /** The client wants no more of it; the subgraph is told at once. Safe to call twice. */
+  leave(): void;
+}
 
 /** An end that the client must hear of. */
 export type Failure = Exclude<FeedEnd, { kind: 'completed' }> | { readonly kind: 'too-slow' };
@@ -60,7 +65,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   let feed: Feed | null = null;
   let isPaused = false;
   let isWriting = false;
-  let stall: NodeJS.Timeout | null = null;
+  let stall: NodeJS.Timeout | undefined;
   let wake = () => {};
 
   function isFuller(share: number): boolean {
@@ -72,14 +77,13 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
   function end(how: Ending): void {
     ending ??= how;
-    if (stall) clearTimeout(stall);
-    stall = null;
+    clearTimeout(stall);
     wake();
   }
 
   /** Only the client is judged: while an event is being rendered, the time is ours. */
   function giveUpOnStall(): void {
-    if (stall) clearTimeout(stall);
+    clearTimeout(stall);
     stall = setTimeout(() => (isWriting ? tooSlow() : giveUpOnStall()), limits.stallMs);
   }
 
@@ -103,9 +107,11 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   /** After a frame was taken: the client is alive, and may have made room. */
   function drained(): void {
     if (!isPaused || ending) return;
-    if (isFuller(RESUME_SHARE)) return giveUpOnStall();
-    if (stall) clearTimeout(stall);
-    stall = null;
+    if (isFuller(RESUME_SHARE)) {
+      giveUpOnStall();
+      return;
+    }
+    clearTimeout(stall);
     isPaused = false;
     feed?.resume();
   }
@@ -132,7 +138,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     drained();
   }
 
-  async function run(): Promise<IteratorResult<never, void>> {
+  async function run(): Promise<void> {
     if (!ending) feed = options.open({ event: take, ended: end });
     for (;;) {
       const event = queue.shift();
@@ -148,24 +154,16 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       }
     }
     const how = ending as Ending;
-    if (how.kind === 'left' || how.kind === 'completed') return { done: true, value: undefined };
+    if (how.kind === 'left' || how.kind === 'completed') return;
     throw endedError(await options.explain(how), cursor);
   }
 
   return {
-    next: run,
-    async return() {
+    run,
+    leave() {
       feed?.leave();
       queue.length = 0;
       end({ kind: 'left' });
-      return { done: true, value: undefined };
-    },
-    throw: (error) => Promise.reject(error),
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-    async [Symbol.asyncDispose]() {
-      await this.return();
     },
   };
 }
@@ -176,29 +174,31 @@ function endedError({ message, extensions }: GraphQLFormattedError, cursor: stri
 }
 
 /**
- * The same delivery, for graphql-ws and its session: leaving ends the iteration at once, however long the work
- * in hand takes, and `settled` is called once that work is over, too.
+ * A delivery as graphql-ws takes it: an async generator that yields nothing, whose end is the `complete` frame and
+ * whose throw is the `error` frame. Leaving ends the iteration at once, however long the work in hand takes;
+ * `settled` is called when that work is over, too.
  */
-export function watched(delivery: Delivery, on: { left(): void; settled(): void }): Delivery {
+export function iterated(
+  delivery: Delivery,
+  on: { left(): void; settled(): void },
+): AsyncGenerator<never, void, void> {
+  const over: IteratorResult<never, void> = { done: true, value: undefined };
+  const left = Promise.withResolvers<IteratorResult<never, void>>();
   let isStarted = false;
   let isLeft = false;
-  let finish = (_: IteratorResult<never, void>) => {};
-  const left = new Promise<IteratorResult<never, void>>((resolve) => {
-    finish = resolve;
-  });
-  const over: IteratorResult<never, void> = { done: true, value: undefined };
-  const itself: Delivery = {
+  const itself: AsyncGenerator<never, void, void> = {
     next() {
       isStarted = true;
-      return Promise.race([delivery.next().finally(on.settled), left]);
+      const run = delivery.run().finally(on.settled);
+      return Promise.race([run.then(() => over), left.promise]);
     },
     async return() {
       if (isLeft) return over;
       isLeft = true;
       on.left();
+      delivery.leave();
       if (!isStarted) on.settled();
-      finish(over);
-      void delivery.return();
+      left.resolve(over);
       return over;
     },
     throw: (error) => Promise.reject(error),

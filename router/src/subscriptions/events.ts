@@ -34,6 +34,7 @@ export function createEventRenderer(options: {
       ...exchange,
       requestId: randomUUID(),
       startedAt: performance.now(),
+      answerHeaders: {},
       onAnswered: [],
     };
     const { data = null, errors } = result;

@@ -1,9 +1,9 @@
 /**
  * Upstream feeds: what one listener hears of one subscription at its owning subgraph.
  *
- *   open ──▶ listening ◀──resume── paused          pause leaves the subgraph, resume asks for what came since
+ *   open ──▶ listening ──pause──▶ paused ──resume──▶ listening      leaves the subgraph, asks for what came since
  *                │  ▲
- *      upstream lost, re-subscribed from the last position
+ *      socket lost, or the subgraph cannot go on for now: re-subscribed from the last position
  *
  * Invariants: positions only rise, so a listener hears each event once and in order; only ResyncRequired may
  * go back, because it is the subgraph's word that the positions before it mean nothing any more.
@@ -51,6 +51,13 @@ export interface Feed {
   leave(): void;
 }
 
+/**
+ * A subgraph that lost its database says so per subscription, and is asked again for as long as a lost socket
+ * would be, every half to one second.
+ */
+const RETRY_FOR_MS = 60_000;
+const RETRY_AFTER_MS = 1_000;
+
 /** Names of the conventions that every event union shares (schema/conventions.graphql). */
 const HEARTBEAT = 'StreamHeartbeat';
 const RESYNC = 'ResyncRequired';
@@ -60,6 +67,8 @@ export function openFeed(source: FeedSource, listener: FeedListener): Feed {
   const variables = variablesOf(source);
   let last: number | null = null;
   let stopListening: (() => void) | null = null;
+  let retry: NodeJS.Timeout | undefined;
+  let retryUntil: number | null = null;
   let isEnded = false;
 
   function start(): SubscribePayload {
@@ -78,6 +87,15 @@ export function openFeed(source: FeedSource, listener: FeedListener): Feed {
     listener.ended(how);
   }
 
+  /** An established listener outlasts a passing outage of its subgraph. */
+  function refused(errors: readonly UpstreamError[]): void {
+    stopListening = null;
+    const isPassing = last !== null && errors[0]?.extensions?.retryable === true;
+    retryUntil ??= Date.now() + RETRY_FOR_MS;
+    if (!isPassing || Date.now() > retryUntil) end({ kind: 'refused', errors });
+    else retry = setTimeout(listen, RETRY_AFTER_MS * (0.5 + Math.random() / 2));
+  }
+
   function listen(): void {
     stopListening = upstream.subscribe(start, {
       next(result, bytes) {
@@ -87,9 +105,10 @@ export function openFeed(source: FeedSource, listener: FeedListener): Feed {
           if (!isNews && !(typename === HEARTBEAT && position === last)) return;
           last = position;
         }
+        retryUntil = null;
         listener.event({ result, cursor, bytes });
       },
-      refused: (errors) => end({ kind: 'refused', errors }),
+      refused,
       completed: () => end({ kind: 'completed' }),
       unavailable: () => end({ kind: 'unavailable' }),
     });
@@ -99,6 +118,7 @@ export function openFeed(source: FeedSource, listener: FeedListener): Feed {
   return {
     pause() {
       if (last === null) return false;
+      clearTimeout(retry);
       stopListening?.();
       stopListening = null;
       return true;
@@ -108,6 +128,7 @@ export function openFeed(source: FeedSource, listener: FeedListener): Feed {
     },
     leave() {
       isEnded = true;
+      clearTimeout(retry);
       stopListening?.();
       stopListening = null;
     },

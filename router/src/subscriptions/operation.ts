@@ -33,22 +33,25 @@ export interface FrameSink {
   bufferedBytes(): number;
 }
 
-export type Started =
-  | { readonly kind: 'refused'; readonly errors: readonly GraphQLError[] }
-  | {
-      readonly kind: 'started';
-      readonly operation: OperationTypeNode;
-      readonly supergraph: LoadedSupergraph;
-      readonly document: DocumentNode;
-      readonly delivery: Delivery;
-    };
+export interface Refused {
+  readonly kind: 'refused';
+  readonly errors: readonly GraphQLError[];
+}
+
+export interface Started {
+  readonly kind: 'started';
+  readonly operation: OperationTypeNode;
+  readonly supergraph: LoadedSupergraph;
+  readonly document: DocumentNode;
+  readonly delivery: Delivery;
+}
 
 /** Starts the operation of an exchange whose params are set. Never rejects: what is wrong is told as errors. */
 export async function startOperation(
   deps: OperationDeps,
   exchange: Exchange,
   sink: FrameSink,
-): Promise<Started> {
+): Promise<Refused | Started> {
   const { pipeline } = deps;
   try {
     const refusal = await pipeline.prepare(exchange);
@@ -63,15 +66,21 @@ export async function startOperation(
 }
 
 /** A refusal as the client reads it, through the same response stages as every other error. */
-export async function refuse(pipeline: Pipeline, exchange: Exchange, error: Error): Promise<Started> {
+export async function refuse(pipeline: Pipeline, exchange: Exchange, error: Error): Promise<Refused> {
   const { body } = await pipeline.respond(exchange, error);
   return { kind: 'refused', errors: toGraphQLErrors(body?.errors) };
 }
 
 /** A query or mutation over the socket: one frame, then complete. */
-async function* deliverAnswer({ pipeline }: OperationDeps, exchange: Exchange, sink: FrameSink): Delivery {
-  const { body } = await pipeline.execute(exchange);
-  await sink.write(JSON.stringify(body));
+function deliverAnswer({ pipeline }: OperationDeps, exchange: Exchange, sink: FrameSink): Delivery {
+  return {
+    async run() {
+      const { body } = await pipeline.execute(exchange);
+      await sink.write(JSON.stringify(body));
+    },
+    // Absence: what has started is finished, a mutation above all; the sink of a left operation takes nothing.
+    leave() {},
+  };
 }
 
 function deliverEvents(deps: OperationDeps, exchange: Exchange, sink: FrameSink): Delivery {
@@ -81,7 +90,7 @@ function deliverEvents(deps: OperationDeps, exchange: Exchange, sink: FrameSink)
   const { primary, rest } = subscriptionOf(supergraph.plan(document, operationName).node);
   const upstream = deps.upstreamOf(supergraph, primary.serviceName);
   const render = createEventRenderer({ pipeline, exchange, primary, rest });
-  return createDelivery({
+  const delivery = createDelivery({
     open: (listener) =>
       openFeed(
         {
@@ -96,9 +105,17 @@ function deliverEvents(deps: OperationDeps, exchange: Exchange, sink: FrameSink)
     render: (event) => gate.run(() => render(event)),
     write: sink.write,
     bufferedBytes: sink.bufferedBytes,
-    explain: (failure) => explain(pipeline, exchange, failure),
+    explain: (failure) => explain(pipeline, exchange, primary.serviceName, failure),
     ...(limits ? { limits } : {}),
   });
+  return {
+    leave: delivery.leave,
+    async run() {
+      await delivery.run();
+      // Nobody reads this answer: it ends the exchange, with its line in the access log.
+      await pipeline.respond(exchange, {});
+    },
+  };
 }
 
 function subscriptionOf(node: { kind: string } | undefined): SubscriptionNode {
@@ -107,14 +124,15 @@ function subscriptionOf(node: { kind: string } | undefined): SubscriptionNode {
 }
 
 /** What the client is told, through the same response stages as every other error. */
-async function explain(pipeline: Pipeline, exchange: Exchange, failure: Failure) {
-  const { body } = await pipeline.respond(exchange, errorsOf(failure));
+async function explain(pipeline: Pipeline, exchange: Exchange, subgraph: string, failure: Failure) {
+  const { body } = await pipeline.respond(exchange, errorsOf(failure, subgraph));
   const [first] = (body?.errors ?? []) as readonly GraphQLFormattedError[];
   return first ?? { message: 'The subscription ended.' };
 }
 
-function errorsOf(failure: Failure) {
-  if (failure.kind === 'refused') return { errors: failure.errors.map(toRawError) };
+function errorsOf(failure: Failure, subgraph: string) {
+  if (failure.kind === 'refused')
+    return { errors: failure.errors.map((error) => toRawError(error, subgraph)) };
   if (failure.kind === 'unavailable') {
     return new Refusal(
       'SUBGRAPH_UNAVAILABLE',
@@ -132,10 +150,11 @@ function errorsOf(failure: Failure) {
   );
 }
 
-function toRawError({ message, path, extensions }: UpstreamError): GraphQLError {
+/** In the form in which the gateway hands on a subgraph's error, so that mask-errors treats both alike. */
+function toRawError({ message, path, extensions }: UpstreamError, serviceName: string): GraphQLError {
   return new GraphQLError(message, {
     ...(path ? { path } : {}),
-    ...(extensions ? { extensions } : {}),
+    extensions: { ...extensions, serviceName },
   });
 }
 

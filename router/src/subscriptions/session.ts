@@ -13,8 +13,15 @@ import { createExchange, type Exchange, Refusal } from '../exchange.ts';
 import type { Revocation, RevocationReason } from '../revocation.ts';
 import type { AccessToken } from '../tokens.ts';
 import { CLOSE, type CloseCode, closeReason } from './close-codes.ts';
-import { type Delivery, watched } from './delivery.ts';
-import { type FrameSink, type OperationDeps, refuse, type Started, startOperation } from './operation.ts';
+import { iterated } from './delivery.ts';
+import {
+  type FrameSink,
+  type OperationDeps,
+  type Refused,
+  refuse,
+  type Started,
+  startOperation,
+} from './operation.ts';
 import type { Seats } from './seats.ts';
 
 export interface SessionDeps extends OperationDeps {
@@ -32,11 +39,16 @@ export interface SubscribeMessage {
   readonly extensions?: Record<string, unknown> | null | undefined;
 }
 
+export type Iteration = AsyncGenerator<never, void, void>;
+
 export interface Session {
   /** Authenticates `connection_init`. False when the socket was closed instead; never rejects. */
   connect(params: Readonly<Record<string, unknown>> | undefined): Promise<boolean>;
   /** Starts an operation; never rejects. */
-  start(id: string, message: SubscribeMessage): Promise<Started>;
+  start(
+    id: string,
+    message: SubscribeMessage,
+  ): Promise<Refused | (Started & { readonly iteration: Iteration })>;
   /** Something of an organisation was revoked: is it this one? */
   recheck(orgId: string): void;
   /** Ends the operations and closes the socket. */
@@ -48,7 +60,7 @@ export interface Session {
 }
 
 export function createSession(deps: SessionDeps, socket: WebSocket, request: IncomingMessage): Session {
-  const deliveries = new Set<Delivery>();
+  const iterations = new Set<Iteration>();
   const starting = new Set<string>();
   let operations = 0;
   let answering = 0;
@@ -63,8 +75,8 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
     clearTimeout(expiry);
     leaveSeat?.();
     leaveSeat = null;
-    for (const delivery of deliveries) void delivery.return();
-    deliveries.clear();
+    for (const iteration of iterations) void iteration.return();
+    iterations.clear();
   }
 
   function close(code: CloseCode, reason: string): void {
@@ -160,19 +172,19 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
         operations--;
         return started;
       }
-      const delivery = watched(started.delivery, {
+      const iteration = iterated(started.delivery, {
         left: () => {
           hasLeft = true;
         },
         settled: () => {
           operations--;
-          deliveries.delete(delivery);
+          iterations.delete(iteration);
           if (started.operation !== 'subscription') answering--;
         },
       });
-      deliveries.add(delivery);
-      if (isReleased) void delivery.return();
-      return { ...started, delivery };
+      iterations.add(iteration);
+      if (isReleased) void iteration.return();
+      return { ...started, iteration };
     },
     recheck(orgId) {
       if (!token || token.viewer.orgId !== orgId || isReleased) return;

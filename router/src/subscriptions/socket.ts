@@ -17,10 +17,10 @@ import type { LoadedSupergraph } from '../gateway/loaded-supergraph.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { Revocation } from '../revocation.ts';
 import { CLOSE } from './close-codes.ts';
-import type { Delivery, DeliveryLimits } from './delivery.ts';
+import type { DeliveryLimits } from './delivery.ts';
 import { createGate } from './gate.ts';
 import { createSeats } from './seats.ts';
-import { createSession, type Session, type SessionDeps } from './session.ts';
+import { createSession, type Iteration, type Session, type SessionDeps } from './session.ts';
 import { createUpstream, type Upstream } from './upstream.ts';
 
 export interface SubscriptionSocketOptions {
@@ -146,19 +146,19 @@ export function createSubscriptionSocket(options: SubscriptionSocketOptions): Su
 
 /** The protocol of graphql-ws; what an operation does is the session's business. */
 function createProtocol(): Server<{ session: Session }> {
-  const deliver = (args: { contextValue?: unknown }) => args.contextValue as Delivery;
+  const deliver = (args: { contextValue?: unknown }) => args.contextValue as Iteration;
   return makeServer<Record<string, unknown>, { session: Session }>({
     connectionInitWaitTimeout: INIT_TIMEOUT_MS,
     onConnect: ({ extra, connectionParams }) => extra.session.connect(connectionParams),
     async onSubscribe({ extra }, id, payload) {
       const started = await extra.session.start(id, payload);
       if (started.kind === 'refused') return started.errors;
-      const { document, supergraph, delivery } = started;
+      const { document, supergraph, iteration } = started;
       const { operationName } = payload;
       return {
         schema: supergraph.schema,
         document,
-        contextValue: delivery,
+        contextValue: iteration,
         ...(operationName ? { operationName } : {}),
       };
     },

@@ -114,26 +114,23 @@ export function createUpstream(options: {
   }
 
   function receive(from: WebSocket, text: string): void {
-    let message: { type?: unknown; id?: unknown; payload?: unknown };
-    try {
-      message = JSON.parse(text);
-    } catch {
-      return from.terminate();
-    }
-    if (message.type === MessageType.ConnectionAck) return opened(from);
-    if (message.type === MessageType.Ping) return from.send(JSON.stringify({ type: MessageType.Pong }));
+    const message = messageOf(text);
+    if (message === null) from.terminate();
+    else if (message.type === MessageType.ConnectionAck) opened(from);
+    else if (message.type === MessageType.Ping) from.send(JSON.stringify({ type: MessageType.Pong }));
+    else tell(String(message.id), message, Buffer.byteLength(text));
+  }
+
+  function tell(id: string, { type, payload }: UpstreamMessage, bytes: number): void {
     // An unknown id is a listener that has left while its last messages were on the way.
-    const id = String(message.id);
     const entry = entries.get(id);
     if (!entry) return;
-    if (message.type === MessageType.Next) {
-      return entry.listener.next((message.payload ?? {}) as UpstreamResult, Buffer.byteLength(text));
-    }
-    if (message.type === MessageType.Error) {
+    if (type === MessageType.Next) {
+      entry.listener.next((payload ?? {}) as UpstreamResult, bytes);
+    } else if (type === MessageType.Error) {
       drop(id, entry);
-      return entry.listener.refused((message.payload ?? []) as UpstreamError[]);
-    }
-    if (message.type === MessageType.Complete) {
+      entry.listener.refused((payload ?? []) as UpstreamError[]);
+    } else if (type === MessageType.Complete) {
       drop(id, entry);
       entry.listener.completed();
     }
@@ -214,6 +211,20 @@ export function createUpstream(options: {
   };
 }
 
+interface UpstreamMessage {
+  readonly type?: unknown;
+  readonly id?: unknown;
+  readonly payload?: unknown;
+}
+
+function messageOf(text: string): UpstreamMessage | null {
+  try {
+    return JSON.parse(text) as UpstreamMessage | null;
+  } catch {
+    return null;
+  }
+}
+
 function socketUrlOf(url: string): string {
   return url.replace(/^http/, 'ws');
 }
@@ -225,7 +236,7 @@ function terminateWhenSilent(socket: WebSocket): () => void {
     isAlive = true;
   });
   const timer = setInterval(() => {
-    if (!isAlive) return socket.terminate();
+    if (!isAlive) socket.terminate();
     if (socket.readyState !== WebSocket.OPEN) return;
     isAlive = false;
     socket.ping();

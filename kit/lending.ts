@@ -74,10 +74,13 @@ export function lend(client: pg.PoolClient, run: Run): pg.PoolClient {
   });
 }
 
-/** `readyForQuery` is pg's own field: false from a statement's submission until the server is ready again. */
 function isIdle(client: pg.PoolClient): boolean {
-  const { readyForQuery } = client as pg.PoolClient & { readyForQuery?: boolean };
-  return client.getTransactionStatus() === 'I' && readyForQuery !== false;
+  return isReady(client) && client.getTransactionStatus() === 'I';
+}
+
+/** pg's own field: false from a statement's submission until the server is ready for the next. */
+function isReady(client: pg.PoolClient): boolean {
+  return (client as pg.PoolClient & { readyForQuery?: boolean }).readyForQuery !== false;
 }
 
 /**
@@ -85,7 +88,7 @@ function isIdle(client: pg.PoolClient): boolean {
  * Released in between, every connection would look busy and be thrown away after a mere unique violation.
  */
 function whenReady(client: pg.PoolClient): Promise<void> {
-  if (isIdle(client)) return Promise.resolve();
+  if (isReady(client)) return Promise.resolve();
   const { connection } = client;
   return new Promise((resolve) => {
     const done = () => {

@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { id, instant, oneOf } from './envelope.ts';
+
+/**
+ * Images: what a thing looked like before and after a fact. An image holds the columns that may have changed *and*
+ * every column that decides who sees the thing or whether a filter passes, changed or not, so that a consumer can tell
+ * from the fact alone for whom the thing appeared or disappeared.
+ */
+
+export const foundedOrganization = z.object({ name: z.string(), founderId: id });
+
+export const organization = z.object({
+  name: z.string(),
+  taskVisibility: oneOf('ASSIGNED', 'PROJECT'),
+});
+
+export const member = z.object({
+  id,
+  name: z.string(),
+  email: z.string(),
+  role: oneOf('ORG_ADMIN', 'MANAGER', 'MEMBER', 'GUEST'),
+  status: oneOf('ACTIVE', 'SUSPENDED', 'REMOVED'),
+});
+
+export const team = z.object({ id, name: z.string(), parentTeamId: id.nullable() });
+
+/** One stay of a person in a team; who joins again has another one. */
+export const teamMember = z.object({
+  id,
+  teamId: id,
+  userId: id,
+  role: oneOf('MEMBER', 'MANAGER'),
+  leftAt: instant.nullable(),
+});
+
+export const project = z.object({
+  id,
+  key: z.string(),
+  name: z.string(),
+  /** All teams that the project is assigned to, not only new ones. */
+  teamIds: z.array(id),
+});
+
+export const task = z.object({
+  id,
+  key: z.string(),
+  title: z.string(),
+  status: oneOf('BACKLOG', 'TODO', 'IN_PROGRESS', 'IN_REVIEW', 'DONE', 'CANCELED'),
+  priority: oneOf('NONE', 'LOW', 'MEDIUM', 'HIGH', 'URGENT'),
+  assigneeId: id.nullable(),
+  creatorId: id,
+  projectId: id.nullable(),
+  tags: z.array(z.string()),
+  dueAt: instant.nullable(),
+  createdAt: instant,
+  archivedAt: instant.nullable(),
+  deletedAt: instant.nullable(),
+  version: z.int().positive(),
+  /** Only in facts that change it: it is long, and neither visibility nor a filter looks at it. */
+  description: z.string().nullable().optional(),
+});
+
+/** Whose view of the tasks may have changed, beyond what changes of tasks tell. */
+export const taskVisibility = z.object({
+  /** The people whose view may have changed; null for everybody but the ORG_ADMINs. */
+  userIds: z.array(id).nullable(),
+  reason: oneOf('MEMBER_CHANGED', 'TEAM_CHANGED', 'PROJECT_CHANGED', 'SETTINGS_CHANGED'),
+});
+
+/** What happened in a person's inbox. */
+export const inbox = z.object({
+  userId: id,
+  /** The notification; null when several changed at once. */
+  notificationId: id.nullable(),
+  /** How many are unread and unseen after it. */
+  unread: z.int().nonnegative(),
+  unseen: z.int().nonnegative(),
+});
+
+export type OrganizationImage = z.infer<typeof organization>;
+export type MemberImage = z.infer<typeof member>;
+export type TeamImage = z.infer<typeof team>;
+export type TeamMemberImage = z.infer<typeof teamMember>;
+export type ProjectImage = z.infer<typeof project>;
+export type TaskImage = z.infer<typeof task>;
+export type TaskVisibilityImage = z.infer<typeof taskVisibility>;
+export type InboxImage = z.infer<typeof inbox>;

@@ -7,6 +7,7 @@
  */
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import type { Log } from './log.ts';
+import { isRetryable } from './retryable.ts';
 
 /** Codes at top level (`errors[].extensions.code`). A code is a public promise: add, never rename. */
 export const ERROR_CODES = [
@@ -150,10 +151,10 @@ function describe(error: unknown, requestId: string | null, log: Log): Told {
   if (original instanceof DomainError) {
     return { message: original.message, code: original.code, ...retryOf(original.details) };
   }
-  if (original instanceof GraphQLError) {
-    const { code } = original.extensions;
+  if (error instanceof GraphQLError) {
+    const { code } = error.extensions;
     if (isErrorCode(code) && code !== 'INTERNAL_SERVER_ERROR') {
-      return { message: original.message, code, ...retryOf(original.extensions) };
+      return { message: error.message, code, ...retryOf(error.extensions) };
     }
   }
   const outage = outageOf(original);
@@ -190,51 +191,31 @@ function logOnce(error: unknown, requestId: string | null, log: Log, level: 'war
   );
 }
 
-/**
- * SQL states, system errors and Prisma codes that mean "try again", not "a bug". 22P02 is absent on purpose:
- * from a policy it says that a query ran without its tenant.
- */
-const UNAVAILABLE_CODES = new Set([
-  ...['57P01', '57P02', '57P03', '57P05', '25P03', '53300', '40001', '40P01', '55P03'],
-  ...[
-    'ECONNREFUSED',
-    'ECONNRESET',
-    'EPIPE',
-    'ETIMEDOUT',
-    'EHOSTUNREACH',
-    'ENETUNREACH',
-    'ENOTFOUND',
-    'EAI_AGAIN',
-  ],
-  ...['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2028', 'P2034'],
-]);
-const UNAVAILABLE_KINDS = new Set([
+/** statement_timeout and lock timeouts end a statement with this SQL state. */
+const QUERY_CANCELED = '57014';
+/** What Prisma's adapter calls a lost connection; it has no code. */
+const LOST_KINDS = new Set([
   'DatabaseNotReachable',
   'ConnectionClosed',
   'SocketTimeout',
   'TooManyConnections',
-  'TransactionWriteConflict',
 ]);
-/** The pg driver reports these three without any code. */
-const UNAVAILABLE_MESSAGES =
-  /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/;
-/** statement_timeout and lock timeouts end a statement with this state. */
-const QUERY_CANCELED = '57014';
-/** Prisma wraps the driver's error in an adapter error in its own; nothing wraps deeper. */
+/** Prisma wraps the adapter's error, which wraps the driver's; nothing wraps deeper. */
 const CAUSE_DEPTH_MAX = 5;
 
+/**
+ * "Try again", or a bug (null)? 22P02 is a bug: a malformed id never reaches SQL, so that a policy can only mean
+ * that a query ran without its tenant.
+ */
 function outageOf(error: unknown): 'unavailable' | 'timeout' | null {
+  if (isRetryable(error)) return 'unavailable';
   let current = error;
   for (let depth = 0; depth < CAUSE_DEPTH_MAX && typeof current === 'object' && current !== null; depth++) {
-    const { code, originalCode, kind, message, cause, meta } = current as Record<string, unknown>;
-    for (const sign of [code, originalCode]) {
-      if (sign === QUERY_CANCELED) return 'timeout';
-      if (typeof sign === 'string' && (UNAVAILABLE_CODES.has(sign) || /^08...$/.test(sign)))
-        return 'unavailable';
-    }
-    if (typeof kind === 'string' && UNAVAILABLE_KINDS.has(kind)) return 'unavailable';
-    if (typeof message === 'string' && UNAVAILABLE_MESSAGES.test(message)) return 'unavailable';
+    const { code, originalCode, kind, cause, meta } = current as Record<string, unknown>;
+    if (code === QUERY_CANCELED || originalCode === QUERY_CANCELED) return 'timeout';
+    if (LOST_KINDS.has(String(kind))) return 'unavailable';
     current = cause ?? (meta as { driverAdapterError?: unknown } | undefined)?.driverAdapterError;
+    if (isRetryable(current)) return 'unavailable';
   }
   return null;
 }

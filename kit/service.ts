@@ -10,7 +10,7 @@
  *                          readiness 503 → (drainDelayMs) → no new connections, `Connection: close`
  *                          → requests in flight, ≤ 10 s → sockets closed with 1001 → onStop steps in order
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buildSubgraphSchema, type GraphQLResolverMap } from '@apollo/subgraph';
 import { type DocumentNode, type GraphQLSchema, isObjectType, parse } from 'graphql';
@@ -18,7 +18,7 @@ import { DomainError } from './errors.ts';
 import { createHealth, type Probes } from './health.ts';
 import { CONTEXT_HEADER, type KeyRing } from './identity.ts';
 import type { Log } from './log.ts';
-import { type BuildContext, createGate, type Origin } from './service-context.ts';
+import { type BuildContext, createGate } from './service-context.ts';
 import {
   badRequest,
   createGraphqlHttp,
@@ -29,6 +29,7 @@ import {
   type ObservedRequest,
 } from './service-http.ts';
 import { createSocketServer, type SocketServer } from './service-socket.ts';
+import { createHttpServer, listen, originOf, pathOf, readBody } from './service-wire.ts';
 
 export type { Probe, Probes } from './health.ts';
 export type { BuildContext, RequestContext } from './service-context.ts';
@@ -80,16 +81,6 @@ export interface GraphqlService {
 
 export const GRAPHQL_PATH = '/graphql';
 
-/** Larger than any operation the router lets through (1 MB), so that the router's limit is the one people meet. */
-const BODY_BYTES_MAX = 1024 * 1024 + 64 * 1024;
-/** Slow senders are cut: Node's own 300 s and 60 s let a few thousand of them hold every socket. */
-const REQUEST_TIMEOUT_MS = 10_000;
-const HEADERS_TIMEOUT_MS = 5_000;
-/** How often Node looks for connections past these timeouts; its default of 30 s would make them 40 s. */
-const CONNECTIONS_CHECK_MS = 2_000;
-/** Longer than the 60 s at which load balancers drop an idle connection, so that they close first. */
-const KEEP_ALIVE_TIMEOUT_MS = 65_000;
-const HEADER_BYTES_MAX = 16 * 1024;
 const DRAIN_DEADLINE_MS = 10_000;
 /** For each step of `onStop`: a pool that hangs must not keep the next one from closing. */
 const STOP_STEP_DEADLINE_MS = 5_000;
@@ -127,13 +118,7 @@ export function createGraphqlService(options: GraphqlServiceOptions): GraphqlSer
     };
     const created: Run = {
       phase: 'starting',
-      server: createServer({
-        requestTimeout: REQUEST_TIMEOUT_MS,
-        headersTimeout: HEADERS_TIMEOUT_MS,
-        connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
-        keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-        maxHeaderSize: HEADER_BYTES_MAX,
-      }),
+      server: createHttpServer(),
       graphql: createGraphqlHttp(deps),
       sockets: createSocketServer(deps),
       inFlight: new Set(),
@@ -271,49 +256,6 @@ function schemaOf({ name, typeDefs, resolvers }: GraphqlServiceOptions): GraphQL
 
 function json(status: number, body: unknown): HttpAnswer {
   return { status, headers: { ...JSON_HEADERS, 'cache-control': 'no-store' }, body: JSON.stringify(body) };
-}
-
-function pathOf(request: IncomingMessage): string {
-  return (request.url ?? '/').split('?', 1)[0] ?? '/';
-}
-
-/** Set by proxies and by browsers; a tool on the same machine sends none of them. */
-const HEADERS_OF_OTHERS = ['forwarded', 'x-forwarded-for', 'via', 'origin', 'sec-fetch-site'];
-
-function originOf({ headers, socket }: IncomingMessage): Origin {
-  return { address: socket.remoteAddress, isDirect: !HEADERS_OF_OTHERS.some((name) => name in headers) };
-}
-
-/** The exact bytes, or null when there are too many; the rest is then not read. Rejects when the sender leaves. */
-function readBody(request: IncomingMessage): Promise<Buffer | null> {
-  if (Number(request.headers['content-length'] ?? 0) > BODY_BYTES_MAX) return Promise.resolve(null);
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    request.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > BODY_BYTES_MAX) {
-        request.pause();
-        resolve(null);
-      } else chunks.push(chunk);
-    });
-    request.once('end', () => resolve(Buffer.concat(chunks, size)));
-    request.once('error', reject);
-  });
-}
-
-function listen(server: Server, { name, host, port }: GraphqlServiceOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const isTaken = error.code === 'EADDRINUSE';
-      const advice = `stop the other process or set ${name.toUpperCase()}_PORT`;
-      reject(isTaken ? new Error(`port ${port} on ${host} is already in use: ${advice}`) : error);
-    });
-    server.listen(port, host, () => {
-      server.removeAllListeners('error');
-      resolve();
-    });
-  });
 }
 
 async function drain(run: Run, log: Log): Promise<void> {

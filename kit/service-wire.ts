@@ -1,0 +1,74 @@
+/**
+ * The wire side of a subgraph's port: an HTTP server with tight timeouts, and what is read off a request before
+ * anybody is trusted.
+ */
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { Origin } from './service-context.ts';
+
+/** Larger than any operation the router lets through (1 MB), so that the router's limit is the one people meet. */
+const BODY_BYTES_MAX = 1024 * 1024 + 64 * 1024;
+/** Slow senders are cut: Node's own 300 s and 60 s let a few thousand of them hold every socket. */
+const REQUEST_TIMEOUT_MS = 10_000;
+const HEADERS_TIMEOUT_MS = 5_000;
+/** How often Node looks for connections past these timeouts; its default of 30 s would make them 40 s. */
+const CONNECTIONS_CHECK_MS = 2_000;
+/** Longer than the 60 s at which load balancers drop an idle connection, so that they close first. */
+const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+const HEADER_BYTES_MAX = 16 * 1024;
+
+export function createHttpServer(): Server {
+  return createServer({
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    maxHeaderSize: HEADER_BYTES_MAX,
+  });
+}
+
+/** Listens, or rejects with one sentence when the port is taken. */
+export function listen(
+  server: Server,
+  { name, host, port }: { name: string; host: string; port: number },
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const isTaken = error.code === 'EADDRINUSE';
+      const advice = `stop the other process or set ${name.toUpperCase()}_PORT`;
+      reject(isTaken ? new Error(`port ${port} on ${host} is already in use: ${advice}`) : error);
+    });
+    server.listen(port, host, () => {
+      server.removeAllListeners('error');
+      resolve();
+    });
+  });
+}
+
+export function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '/').split('?', 1)[0] ?? '/';
+}
+
+/** Set by proxies and by browsers; a tool on the same machine sends none of them. */
+const HEADERS_OF_OTHERS = ['forwarded', 'x-forwarded-for', 'via', 'origin', 'sec-fetch-site'];
+
+export function originOf({ headers, socket }: IncomingMessage): Origin {
+  return { address: socket.remoteAddress, isDirect: !HEADERS_OF_OTHERS.some((name) => name in headers) };
+}
+
+/** The exact bytes, or null when there are too many; the rest is then not read. Rejects when the sender leaves. */
+export function readBody(request: IncomingMessage): Promise<Buffer | null> {
+  if (Number(request.headers['content-length'] ?? 0) > BODY_BYTES_MAX) return Promise.resolve(null);
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > BODY_BYTES_MAX) {
+        request.pause();
+        resolve(null);
+      } else chunks.push(chunk);
+    });
+    request.once('end', () => resolve(Buffer.concat(chunks, size)));
+    request.once('error', reject);
+  });
+}

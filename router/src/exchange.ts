@@ -112,7 +112,12 @@ export class Refusal extends Error {
   constructor(
     code: string,
     message: string,
-    details: { status?: number; headers?: Record<string, string>; retryable?: boolean; retryAfterMs?: number } = {},
+    details: {
+      status?: number;
+      headers?: Record<string, string>;
+      retryable?: boolean;
+      retryAfterMs?: number;
+    } = {},
   ) {
     super(message);
     this.name = 'Refusal';

@@ -58,11 +58,15 @@ export function createKeySet(options: { url: string; dispatcher: Dispatcher; log
       else if (mayTry) await refresh();
       const found = keys.get(kid);
       if (!found && keys.size === 0) {
-        throw new Refusal('SUBGRAPH_UNAVAILABLE', 'Access tokens cannot be verified for a moment. Please try again.', {
-          status: 503,
-          retryable: true,
-          retryAfterMs: UNKNOWN_KEY_INTERVAL_MS,
-        });
+        throw new Refusal(
+          'SUBGRAPH_UNAVAILABLE',
+          'Access tokens cannot be verified for a moment. Please try again.',
+          {
+            status: 503,
+            retryable: true,
+            retryAfterMs: UNKNOWN_KEY_INTERVAL_MS,
+          },
+        );
       }
       return found ?? null;
     },

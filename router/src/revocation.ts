@@ -65,7 +65,7 @@ export function createRevocation({ redis, channels, log }: RevocationOptions): R
   });
   const listeners = new Set<(orgId: string) => void>();
   let timer: NodeJS.Timeout | null = null;
-  let reading: Promise<void> | null = null;
+  let isReading = false;
 
   function note(session: Omit<Session, 'sessionId'> & { sessionId?: string }, minEpoch: number | null): void {
     const { orgId, userId, sessionId } = session;
@@ -96,10 +96,12 @@ export function createRevocation({ redis, channels, log }: RevocationOptions): R
   }
 
   function readAll(): void {
-    reading ??= read([...sessions.values()])
+    if (isReading) return;
+    isReading = true;
+    read([...sessions.values()])
       .catch((error) => log.debug({ err: error }, 'control keys could not be read'))
       .finally(() => {
-        reading = null;
+        isReading = false;
       });
   }
 
@@ -107,7 +109,8 @@ export function createRevocation({ redis, channels, log }: RevocationOptions): R
     if (watched.get(orgId)) return;
     const heard = (message: unknown) => {
       const told = controlOf(message);
-      if (told) note({ orgId, userId: told.userId, ...(told.sid ? { sessionId: told.sid } : {}) }, told.minEpoch);
+      if (told)
+        note({ orgId, userId: told.userId, ...(told.sid ? { sessionId: told.sid } : {}) }, told.minEpoch);
     };
     const stopping = channels.listen(redis.keys.controlChannel(orgId), heard, readAll);
     stopping.catch(() => watched.delete(orgId));

@@ -71,9 +71,13 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   };
 }
 
-async function verifyText(text: string, { keys, issuer, audience }: TokenVerifierOptions): Promise<AccessToken> {
+async function verifyText(
+  text: string,
+  { keys, issuer, audience }: TokenVerifierOptions,
+): Promise<AccessToken> {
   const header = jsonwebtoken.decode(text, { complete: true })?.header;
-  if (header?.alg !== 'ES256' || header.typ?.toLowerCase() !== 'at+jwt' || !header.kid) throw unauthenticated();
+  if (header?.alg !== 'ES256' || header.typ?.toLowerCase() !== 'at+jwt' || !header.kid)
+    throw unauthenticated();
   const key = await keys.find(header.kid);
   if (!key) throw unauthenticated();
   let claims: unknown;
@@ -93,7 +97,12 @@ async function verifyText(text: string, { keys, issuer, audience }: TokenVerifie
 function tokenOf(claims: unknown): AccessToken {
   const { sub, org_id, role, sid, ep, exp } = (claims ?? {}) as Record<string, unknown>;
   const isComplete =
-    isId(sub) && isId(org_id) && isId(sid) && ROLES.includes(role) && Number.isInteger(ep) && Number.isFinite(exp);
+    isId(sub) &&
+    isId(org_id) &&
+    isId(sid) &&
+    ROLES.includes(role) &&
+    Number.isInteger(ep) &&
+    Number.isFinite(exp);
   if (!isComplete) throw unauthenticated();
   return {
     viewer: { orgId: org_id, userId: sub, role: role as Role, sessionId: sid },

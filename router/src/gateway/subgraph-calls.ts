@@ -4,9 +4,9 @@
 // client sent as a header travels on: a call carries the headers written here and by the call stages, no other.
 // Failures leave as coded errors with a safe sentence; what really happened is logged here, once.
 
+import type { Log } from '@taskflow/kit/log';
 import { GraphQLError } from 'graphql';
 import { type Dispatcher, errors as undiciErrors } from 'undici';
-import type { Log } from '@taskflow/kit/log';
 import type { Exchange } from '../exchange.ts';
 import type { CallStage } from '../pipeline.ts';
 
@@ -117,7 +117,8 @@ async function postOnce(dispatcher: Dispatcher, call: SubgraphCall): Promise<Sub
   call.answerHeaders = response.headers;
   const text = await response.body.text();
   const answer = graphqlAnswer(text);
-  if (!answer) throw new BadSubgraphAnswer(`HTTP ${response.statusCode}, ${text.length} characters, no GraphQL answer`);
+  if (!answer)
+    throw new BadSubgraphAnswer(`HTTP ${response.statusCode}, ${text.length} characters, no GraphQL answer`);
   // 401 to a caller the router has authenticated means that the subgraph does not accept the router itself.
   if (response.statusCode === 401 && call.exchange.viewer) {
     throw new BadSubgraphAnswer('the subgraph refused the signed context');

@@ -77,11 +77,21 @@ export function createSupergraph(options: SupergraphOptions): Supergraph {
       return () => listeners.delete(listener);
     },
     async start() {
-      loaded = await loadSupergraph({ ...options, sdl: await readFile(file, 'utf8') });
+      loaded = await loadFirst(options);
       if (pollMs > 0) timer = setInterval(() => void refresh(), pollMs).unref();
     },
     stop() {
       if (timer) clearInterval(timer);
     },
   };
+}
+
+/** One line says what is wrong with the file: it is read by whoever started the process. */
+async function loadFirst(options: SupergraphOptions): Promise<LoadedSupergraph> {
+  try {
+    return await loadSupergraph({ ...options, sdl: await readFile(options.file, 'utf8') });
+  } catch (error) {
+    const why = (error as Error).message.replace(/\s*\n\s*/g, ' ');
+    throw new Error(`the supergraph ${options.file} cannot be served: ${why}`, { cause: error });
+  }
 }

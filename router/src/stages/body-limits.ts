@@ -43,15 +43,22 @@ function checkAccept(accept: string | undefined): void {
     (range) => range === '*/*' || range === 'application/*' || ANSWERED_TYPES.includes(range),
   );
   if (!isServed) {
-    throw new Refusal('BAD_REQUEST', `Answers are ${ANSWERED_TYPES.join(' or ')}: the Accept header allows neither.`, {
-      status: 406,
-    });
+    throw new Refusal(
+      'BAD_REQUEST',
+      `Answers are ${ANSWERED_TYPES.join(' or ')}: the Accept header allows neither.`,
+      {
+        status: 406,
+      },
+    );
   }
 }
 
 function checkContentType(contentType: string | undefined): void {
   const charset = /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(contentType ?? '')?.[1]?.toLowerCase();
-  if (mediaTypeOf(contentType) === 'application/json' && (!charset || charset === 'utf-8' || charset === 'utf8')) {
+  if (
+    mediaTypeOf(contentType) === 'application/json' &&
+    (!charset || charset === 'utf-8' || charset === 'utf8')
+  ) {
     return;
   }
   throw new Refusal('BAD_REQUEST', 'The body must be application/json in UTF-8.', { status: 415 });
@@ -107,7 +114,12 @@ export function checkedParams(request: Record<string, unknown>): OperationParams
   if (extensions != null && !isRecord(extensions)) {
     throw new Refusal('BAD_REQUEST', '"extensions" must be an object.');
   }
-  return { query, operationName: operationName || undefined, variables: variables ?? {}, extensions: extensions ?? {} };
+  return {
+    query,
+    operationName: operationName || undefined,
+    variables: variables ?? {},
+    extensions: extensions ?? {},
+  };
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -2,7 +2,7 @@
 // adds        CORS headers for allowed origins
 // may answer  204 to a preflight · BAD_REQUEST 400 to a request that a foreign page could send without a preflight
 
-import { Refusal, type Exchange } from '../exchange.ts';
+import { type Exchange, Refusal } from '../exchange.ts';
 import type { RequestStage } from '../pipeline.ts';
 
 /** A day is what browsers accept at most, or cap lower by themselves. */

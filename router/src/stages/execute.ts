@@ -11,7 +11,10 @@ export function createExecute(): RequestStage {
     async run(exchange): Promise<Answer> {
       const { operation, supergraph } = preparedOf(exchange);
       if (operation.operation === 'subscription') {
-        throw new Refusal('BAD_REQUEST', 'Subscriptions run over a WebSocket (graphql-transport-ws) at this address.');
+        throw new Refusal(
+          'BAD_REQUEST',
+          'Subscriptions run over a WebSocket (graphql-transport-ws) at this address.',
+        );
       }
       const { status, body } = await supergraph.execute(exchange);
       return { status: needsSignIn(exchange, body) ? 401 : (status ?? 200), headers: {}, body };

@@ -13,6 +13,11 @@ type RawError = GraphQLError | GraphQLFormattedError;
 export const INTERNAL_MESSAGE =
   'Something went wrong on our side. Please quote the request id if you report it.';
 
+/** The subgraph speaks to the router there, of contexts and signatures. */
+const SIGN_IN_MESSAGE = 'Please sign in: this needs an access token.';
+
+const BUG = 'INTERNAL_SERVER_ERROR';
+
 /**
  * From a subgraph these say that router and subgraph misunderstood each other (two versions of a schema in a
  * deployment): not the client's fault, and their messages name what the client never wrote.
@@ -44,30 +49,33 @@ export function createMaskErrors({ log }: { log: Log }): AnswerStage {
 function invalidNulls({ extensions }: AnswerBody): RawError[] {
   const completion = extensions?.valueCompletion;
   if (!Array.isArray(completion)) return [];
-  return completion.map(({ message, path }: RawError) => ({ message, path, extensions: { serviceName: 'gateway' } }));
+  return completion.map(({ message, path }: RawError) => ({
+    message,
+    ...(path ? { path } : {}),
+    extensions: { serviceName: 'gateway' },
+  }));
 }
 
 function mask(error: RawError, { requestId }: Exchange, log: Log): GraphQLFormattedError {
   const { message, path, extensions = {} } = error;
   const isForeign = extensions.serviceName !== undefined;
   const { code } = extensions;
-  const isPublic =
-    isErrorCode(code) &&
-    code !== 'INTERNAL_SERVER_ERROR' &&
-    !(isForeign && ROUTERS_OWN_CODES.includes(code));
+  const isPublic = isErrorCode(code) && code !== BUG && !(isForeign && ROUTERS_OWN_CODES.includes(code));
   if (!isPublic) {
-    log.error({ err: bugOf(error), requestId, subgraph: extensions.serviceName }, 'masked error');
+    // A subgraph of ours has logged its own bug already, with the stack that is missing here.
+    const level = isForeign && code === BUG ? 'debug' : 'error';
+    log[level]({ err: bugOf(error), requestId, subgraph: extensions.serviceName }, 'masked error');
     return {
       message: INTERNAL_MESSAGE,
       ...(path ? { path } : {}),
-      extensions: { code: 'INTERNAL_SERVER_ERROR', requestId },
+      extensions: { code: BUG, requestId },
     };
   }
   const { retryable, retryAfterMs } = extensions;
   // Locations of a subgraph's error are those of a text the client never saw.
   const locations = isForeign ? undefined : error.locations;
   return {
-    message,
+    message: isForeign && code === 'UNAUTHENTICATED' ? SIGN_IN_MESSAGE : message,
     ...(locations ? { locations } : {}),
     ...(path ? { path } : {}),
     extensions: {

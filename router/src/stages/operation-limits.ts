@@ -54,7 +54,8 @@ function checkText(query: string, limits: OperationLimits): void {
   const lexer = new Lexer(new Source(query));
   try {
     for (let count = 0; lexer.advance().kind !== TokenKind.EOF; ) {
-      if (++count > limits.tokensMax) throw tooLarge('has more than', limits.tokensMax, 'tokens', limits.tokensMax);
+      if (++count > limits.tokensMax)
+        throw tooLarge('has more than', limits.tokensMax, 'tokens', limits.tokensMax);
     }
   } catch (error) {
     throw error instanceof GraphQLError ? parseFailed(error) : error;
@@ -66,7 +67,8 @@ function parseOrRefuse(query: string): DocumentNode {
     return parse(query);
   } catch (error) {
     if (error instanceof GraphQLError) throw parseFailed(error);
-    if (error instanceof RangeError) throw new Refusal('OPERATION_TOO_LARGE', 'The document nests too deeply to be read.');
+    if (error instanceof RangeError)
+      throw new Refusal('OPERATION_TOO_LARGE', 'The document nests too deeply to be read.');
     throw error;
   }
 }
@@ -98,5 +100,8 @@ function checkSize(size: OperationSize, limits: OperationLimits): void {
 
 function tooLarge(verb: string, value: number, what: string, max: number): Refusal {
   const shown = Number.isSafeInteger(value) ? value : 'far too many';
-  return new Refusal('OPERATION_TOO_LARGE', `The operation ${verb} ${shown} ${what}; at most ${max} are accepted.`);
+  return new Refusal(
+    'OPERATION_TOO_LARGE',
+    `The operation ${verb} ${shown} ${what}; at most ${max} are accepted.`,
+  );
 }

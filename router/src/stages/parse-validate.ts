@@ -4,8 +4,8 @@
 
 import {
   type DocumentNode,
-  getOperationAST,
   GraphQLError,
+  getOperationAST,
   NoSchemaIntrospectionCustomRule,
   type OperationDefinitionNode,
   specifiedRules,
@@ -29,12 +29,20 @@ export interface ParseValidateDeps {
 const ERRORS_MAX = 20;
 
 /** Several errors of one request, as one throw; each is a GraphQLError with its code. */
-export class InvalidOperation extends AggregateError {
+export class InvalidOperation extends Error {
   override readonly name = 'InvalidOperation';
-  declare readonly errors: readonly GraphQLError[];
+  readonly errors: readonly GraphQLError[];
+  constructor(errors: readonly GraphQLError[]) {
+    super('The operation is not valid.');
+    this.errors = errors;
+  }
 }
 
-export function createParseValidate({ supergraph, documents, introspection }: ParseValidateDeps): RequestStage {
+export function createParseValidate({
+  supergraph,
+  documents,
+  introspection,
+}: ParseValidateDeps): RequestStage {
   const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
 
   function checkValid(query: string, document: DocumentNode, loaded: LoadedSupergraph): void {
@@ -95,11 +103,9 @@ function checkVariables(
 function invalid(errors: readonly GraphQLError[], code: string, suggestNames: boolean): InvalidOperation {
   return new InvalidOperation(
     errors.map(
-      ({ message, nodes, source, positions }) =>
+      ({ message, nodes }) =>
         new GraphQLError(suggestNames ? message : message.replace(/ ?Did you mean .*\?$/s, ''), {
-          nodes,
-          source,
-          positions,
+          ...(nodes ? { nodes } : {}),
           extensions: { code },
         }),
     ),

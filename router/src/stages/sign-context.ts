@@ -44,7 +44,8 @@ export function createSignContext(deps: SignContextDeps): CallStage {
       const established = call.answerHeaders[ESTABLISHED_HEADER];
       const ring = deps.keyRings[subgraph];
       if (typeof established === 'string' && ring && subgraph === deps.establishingSubgraph) {
-        if (exchange.prepared?.operation.operation === 'mutation') exchange.viewer = verifyEstablished(ring, established);
+        if (exchange.prepared?.operation.operation === 'mutation')
+          exchange.viewer = verifyEstablished(ring, established);
       }
       return answer;
     },

@@ -1,0 +1,224 @@
+/** The router's environment, and the one place that reads it. */
+import {
+  type Config,
+  flag,
+  int,
+  keyRing,
+  parseKeyRing,
+  port,
+  readConfig,
+  sharedVariables,
+  text,
+  url,
+} from '@taskflow/kit/config';
+import type { KeyRing } from '@taskflow/kit/identity';
+import type { Admission } from './stages/admit.ts';
+import type { BodyLimits } from './stages/body-limits.ts';
+import type { OperationLimits } from './stages/operation-limits.ts';
+
+export const SUBGRAPHS = ['user', 'org', 'task', 'notification'] as const;
+
+const httpUrl = (developmentDefault: string) => url(developmentDefault, { protocols: ['http', 'https'] });
+const contextKey = (name: string) =>
+  keyRing(`dev:insecure-for-production-${name}-context-key`).describe(
+    `Signs the context of calls to the subgraph ${name}: "<key id>:<secret>", two comma-separated while rotating; the first signs.`,
+  );
+
+export const variables = {
+  ...sharedVariables,
+  ROUTER_HOST: text('127.0.0.1').describe('Address to listen on.'),
+  ROUTER_PORT: port(4000).describe('Port to listen on; 0 takes a free one. PORT is read when it is absent.'),
+  ROUTER_SUPERGRAPH_FILE: text('schema/supergraph.graphql').describe('The composed supergraph to serve.'),
+  ROUTER_SUPERGRAPH_POLL_MS: int(1_000).describe(
+    'How often the supergraph file is looked at; 0 = only at start.',
+  ),
+  ROUTER_USER_URL: httpUrl('http://127.0.0.1:4001/graphql').describe('GraphQL address of the subgraph user.'),
+  ROUTER_ORG_URL: httpUrl('http://127.0.0.1:4002/graphql').describe('GraphQL address of the subgraph org.'),
+  ROUTER_TASK_URL: httpUrl('http://127.0.0.1:4003/graphql').describe('GraphQL address of the subgraph task.'),
+  ROUTER_NOTIFICATION_URL: httpUrl('http://127.0.0.1:4004/graphql').describe(
+    'GraphQL address of the subgraph notification.',
+  ),
+  ROUTER_JWKS_URL: httpUrl('http://127.0.0.1:4001/.well-known/jwks.json').describe(
+    'Public keys of access tokens.',
+  ),
+  USER_TOKEN_ISSUER: text('taskflow').describe('Issuer that access tokens must name.'),
+  USER_TOKEN_AUDIENCE: text('taskflow-api').describe('Audience that access tokens must name.'),
+  USER_CONTEXT_KEY: contextKey('user'),
+  ORG_CONTEXT_KEY: contextKey('org'),
+  TASK_CONTEXT_KEY: contextKey('task'),
+  NOTIFICATION_CONTEXT_KEY: contextKey('notification'),
+  ROUTER_CORS_ORIGINS: text('').describe(
+    "Origins of pages that may call, comma-separated; a port may be *. Empty: Apollo Sandbox's and localhost in development, none in production.",
+  ),
+  ROUTER_INTROSPECTION: text('').describe('true or false. Empty: on in development, off in production.'),
+  ROUTER_PROXY_HOPS: int(0, { max: 10 }).describe(
+    'Proxies in front of the router whose X-Forwarded-For entries are believed.',
+  ),
+  ROUTER_SUBGRAPH_TIMEOUT_MS: int(5_000, { min: 1 }).describe('Longest wait for one call to a subgraph.'),
+  ROUTER_SUBGRAPH_CONNECTIONS_MAX: int(128, { min: 1 }).describe('Connections to each subgraph, at most.'),
+  ROUTER_PLANS_MAX: int(2_000, { min: 1 }).describe('Query plans kept, at most.'),
+  ROUTER_BODY_BYTES_MAX: int(1_048_576).describe('Size of a request body, at most.'),
+  ROUTER_BODY_DEPTH_MAX: int(64).describe('Nesting of objects and lists in a request body, at most.'),
+  ROUTER_DOCUMENT_BYTES_MAX: int(32_768).describe('Size of a GraphQL document, at most.'),
+  ROUTER_TOKENS_MAX: int(1_000).describe('Tokens of a document, at most.'),
+  ROUTER_DEPTH_MAX: int(10).describe('Levels of fields of an operation, at most.'),
+  ROUTER_INTROSPECTION_DEPTH_MAX: int(15).describe('Levels of fields below __schema and __type, at most.'),
+  ROUTER_ALIASES_MAX: int(30).describe('Aliases written in a document, at most.'),
+  ROUTER_ROOT_FIELDS_MAX: int(20).describe('Root fields of an operation, at most.'),
+  ROUTER_DIRECTIVES_MAX: int(50).describe('Directives written in a document, at most.'),
+  ROUTER_SELECTIONS_MAX: int(2_000).describe('Fields of an operation with fragments expanded, at most.'),
+  ROUTER_VIEWER_REQUESTS_MAX: int(2_000).describe(
+    'Requests of one person per window, at most; 0 = no limit.',
+  ),
+  ROUTER_ADDRESS_REQUESTS_MAX: int(1_000).describe(
+    'Requests without a token of one address per window, at most; 0 = no limit.',
+  ),
+  ROUTER_REQUESTS_WINDOW_MS: int(10_000, { min: 1_000 }).describe('The window that requests are counted in.'),
+  ROUTER_DRAIN_DELAY_MS: int(0).describe(
+    'How long to go on serving after readiness turned to 503: the interval of the load balancer.',
+  ),
+  ROUTER_ANONYMOUS: flag(false, { refusedInProduction: true }).describe(
+    'Serve any supergraph at the addresses in it: no authentication, no signed context, no Redis.',
+  ),
+};
+
+export interface RouterConfig {
+  host: string;
+  port: number;
+  logLevel: string;
+  supergraphFile: string;
+  supergraphPollMs: number;
+  /** Addresses that replace those in the file, by subgraph name. */
+  subgraphUrls: Readonly<Record<string, string>>;
+  /** By subgraph name; null: calls are not signed. */
+  keyRings: Readonly<Record<string, KeyRing>> | null;
+  /** Null: nobody is authenticated. */
+  tokens: { jwksUrl: string; issuer: string; audience: string } | null;
+  redisUrl: string | null;
+  corsOrigins: readonly string[];
+  introspection: boolean;
+  proxyHops: number;
+  subgraphTimeoutMs: number;
+  subgraphConnectionsMax: number;
+  plansMax: number;
+  limits: BodyLimits & OperationLimits;
+  admission: Admission;
+  drainDelayMs: number;
+}
+
+/** Apollo Sandbox in its three forms, and whatever a developer serves from their own machine. */
+const DEVELOPMENT_ORIGINS = [
+  'https://studio.apollographql.com',
+  'https://explorer.embed.apollographql.com',
+  'https://sandbox.embed.apollographql.com',
+  'http://localhost:*',
+];
+const CREDENTIAL_FIELDS = ['login', 'register', 'tokenRefresh', 'inviteAccept'];
+
+/** Throws a ConfigError with every problem at once. */
+export function readRouterConfig(env: NodeJS.ProcessEnv): RouterConfig {
+  const values = readConfig('router', variables, { ...env, ROUTER_PORT: env.ROUTER_PORT || env.PORT });
+  const isAnonymous = values.ROUTER_ANONYMOUS;
+  return Object.freeze({
+    ...servingOf(values),
+    subgraphUrls: isAnonymous ? {} : subgraphUrlsOf(values),
+    keyRings: isAnonymous ? null : keyRingsOf(values),
+    tokens: isAnonymous
+      ? null
+      : {
+          jwksUrl: values.ROUTER_JWKS_URL,
+          issuer: values.USER_TOKEN_ISSUER,
+          audience: values.USER_TOKEN_AUDIENCE,
+        },
+    redisUrl: isAnonymous ? null : values.REDIS_URL,
+  });
+}
+
+/**
+ * The configuration of a router that serves any supergraph file, without accounts. Its limits only keep a
+ * document from stopping the process: somebody else's benchmark decides what is a sane operation.
+ */
+export function anonymousConfig(env: NodeJS.ProcessEnv): RouterConfig {
+  const config = readRouterConfig({ ...ANONYMOUS_DEFAULTS, ...env, ROUTER_ANONYMOUS: 'true' });
+  return { ...config, limits: { ...config.limits, credentialFields: [] } };
+}
+
+const ANONYMOUS_DEFAULTS = {
+  LOG_LEVEL: 'warn',
+  ROUTER_SUBGRAPH_TIMEOUT_MS: '30000',
+  ROUTER_SUBGRAPH_CONNECTIONS_MAX: '256',
+  ROUTER_BODY_BYTES_MAX: '4194304',
+  ROUTER_DOCUMENT_BYTES_MAX: '524288',
+  ROUTER_TOKENS_MAX: '20000',
+  ROUTER_DEPTH_MAX: '50',
+  ROUTER_INTROSPECTION_DEPTH_MAX: '50',
+  ROUTER_ALIASES_MAX: '1000',
+  ROUTER_ROOT_FIELDS_MAX: '500',
+  ROUTER_DIRECTIVES_MAX: '1000',
+  ROUTER_SELECTIONS_MAX: '100000',
+  ROUTER_VIEWER_REQUESTS_MAX: '0',
+  ROUTER_ADDRESS_REQUESTS_MAX: '0',
+};
+
+type Values = Config<typeof variables>;
+
+function servingOf(values: Values) {
+  const isDevelopment = values.TASKFLOW_MODE === 'development';
+  const origins = values.ROUTER_CORS_ORIGINS.split(',').map((origin) => origin.trim());
+  const given = origins.filter((origin) => origin !== '');
+  return {
+    host: values.ROUTER_HOST,
+    port: values.ROUTER_PORT,
+    logLevel: values.LOG_LEVEL,
+    supergraphFile: values.ROUTER_SUPERGRAPH_FILE,
+    supergraphPollMs: values.ROUTER_SUPERGRAPH_POLL_MS,
+    corsOrigins: given.length > 0 || !isDevelopment ? given : DEVELOPMENT_ORIGINS,
+    introspection:
+      values.ROUTER_INTROSPECTION === '' ? isDevelopment : values.ROUTER_INTROSPECTION === 'true',
+    proxyHops: values.ROUTER_PROXY_HOPS,
+    subgraphTimeoutMs: values.ROUTER_SUBGRAPH_TIMEOUT_MS,
+    subgraphConnectionsMax: values.ROUTER_SUBGRAPH_CONNECTIONS_MAX,
+    plansMax: values.ROUTER_PLANS_MAX,
+    limits: limitsOf(values),
+    admission: {
+      viewerRequestsMax: values.ROUTER_VIEWER_REQUESTS_MAX,
+      addressRequestsMax: values.ROUTER_ADDRESS_REQUESTS_MAX,
+      windowMs: values.ROUTER_REQUESTS_WINDOW_MS,
+    },
+    drainDelayMs: values.ROUTER_DRAIN_DELAY_MS,
+  };
+}
+
+function limitsOf(values: Values): BodyLimits & OperationLimits {
+  return {
+    bodyBytesMax: values.ROUTER_BODY_BYTES_MAX,
+    bodyDepthMax: values.ROUTER_BODY_DEPTH_MAX,
+    documentBytesMax: values.ROUTER_DOCUMENT_BYTES_MAX,
+    tokensMax: values.ROUTER_TOKENS_MAX,
+    depthMax: values.ROUTER_DEPTH_MAX,
+    introspectionDepthMax: values.ROUTER_INTROSPECTION_DEPTH_MAX,
+    aliasesMax: values.ROUTER_ALIASES_MAX,
+    rootFieldsMax: values.ROUTER_ROOT_FIELDS_MAX,
+    directivesMax: values.ROUTER_DIRECTIVES_MAX,
+    selectionsMax: values.ROUTER_SELECTIONS_MAX,
+    credentialFields: CREDENTIAL_FIELDS,
+  };
+}
+
+function subgraphUrlsOf(values: Values): Record<string, string> {
+  return {
+    user: values.ROUTER_USER_URL,
+    org: values.ROUTER_ORG_URL,
+    task: values.ROUTER_TASK_URL,
+    notification: values.ROUTER_NOTIFICATION_URL,
+  };
+}
+
+function keyRingsOf(values: Values): Record<string, KeyRing> {
+  return {
+    user: parseKeyRing(values.USER_CONTEXT_KEY),
+    org: parseKeyRing(values.ORG_CONTEXT_KEY),
+    task: parseKeyRing(values.TASK_CONTEXT_KEY),
+    notification: parseKeyRing(values.NOTIFICATION_CONTEXT_KEY),
+  };
+}

@@ -1,0 +1,78 @@
+// Health of the router: its supergraph, the subgraphs behind it, and Redis.
+//
+// Ready means "send me traffic": the supergraph is loaded, every subgraph has been up at least once since the start, and
+// no shutdown has begun. A subgraph that is lost later makes the answer degraded, not unready: taking every router out
+// of service because notifications are down would turn a part's outage into everybody's.
+
+import { createHealth, type HealthReport, type Probes } from '@taskflow/kit/health';
+import type { Log } from '@taskflow/kit/log';
+import type { RedisConnections } from '@taskflow/kit/redis';
+import type { Dispatcher } from 'undici';
+import type { Supergraph } from './gateway/supergraph.ts';
+
+export interface RouterHealth {
+  report(): Promise<HealthReport>;
+  readiness(
+    phase: 'serving' | 'stopping',
+  ): Promise<{ ready: boolean; reasons: string[]; degraded: string[] }>;
+}
+
+export interface RouterHealthDeps {
+  supergraph: Supergraph;
+  /** Whose `/health/ready` is asked; none for a foreign supergraph, which promises no such path. */
+  subgraphUrls: Readonly<Record<string, string>>;
+  redis: RedisConnections | null;
+  dispatcher: Dispatcher;
+  log: Log;
+}
+
+export function createRouterHealth(deps: RouterHealthDeps): RouterHealth {
+  const health = createHealth(probesOf(deps), deps.log);
+  const everUp = new Set<string>();
+
+  async function report(): Promise<HealthReport> {
+    const told = await health.report();
+    for (const [name, part] of Object.entries(told.parts)) if (part.status === 'up') everUp.add(name);
+    return told;
+  }
+
+  return {
+    report,
+    async readiness(phase) {
+      if (phase === 'stopping') return { ready: false, reasons: ['stopping'], degraded: [] };
+      const { parts } = await report();
+      const down = Object.entries(parts).filter(([, part]) => part.status === 'down');
+      const blocks = ([name, { essential }]: (typeof down)[number]) =>
+        essential || (name in deps.subgraphUrls && !everUp.has(name));
+      const reasons = down.filter(blocks).map(([name]) => name);
+      const degraded = down.map(([name]) => name).filter((name) => !reasons.includes(name));
+      return { ready: reasons.length === 0, reasons, degraded };
+    },
+  };
+}
+
+function probesOf({ supergraph, subgraphUrls, redis, dispatcher }: RouterHealthDeps): Probes {
+  const subgraphs = Object.entries(subgraphUrls).map(([name, url]) => [
+    name,
+    { essential: false, ask: () => askReady(dispatcher, url) },
+  ]);
+  return {
+    supergraph: async () => supergraph.current(),
+    ...Object.fromEntries(subgraphs),
+    ...(redis ? { redis: { essential: false, ask: () => redis.commands.ping() } } : {}),
+  };
+}
+
+/** Just over the deadline that a part is given, so that no question outlives it for long. */
+const ASK_TIMEOUT_MS = 1_000;
+
+async function askReady(dispatcher: Dispatcher, url: string): Promise<void> {
+  const response = await dispatcher.request({
+    origin: new URL(url).origin,
+    path: '/health/ready',
+    method: 'GET',
+    signal: AbortSignal.timeout(ASK_TIMEOUT_MS),
+  });
+  await response.body.dump();
+  if (response.statusCode !== 200) throw new Error(`/health/ready answered ${response.statusCode}`);
+}

@@ -1,0 +1,92 @@
+// The HTTP edge: a request becomes an Exchange, an Answer becomes bytes.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Answer, createExchange, type Exchange, Refusal } from './exchange.ts';
+import { mediaTypeOf } from './stages/cors-csrf.ts';
+
+/** The exchange of one HTTP request. `proxyHops` says how many X-Forwarded-For entries are our own proxies'. */
+export function exchangeOf(request: IncomingMessage, proxyHops: number): Exchange {
+  return createExchange({
+    transport: 'http',
+    headers: request.headers,
+    clientAddress: clientAddressOf(request, proxyHops),
+    authorization: request.headers.authorization,
+    http: {
+      method: request.method ?? 'GET',
+      url: urlOf(request),
+      readBody: (bytesMax) => readBody(request, bytesMax),
+    },
+  });
+}
+
+/** Path and query; whatever the client wrote as host is ignored. */
+export function urlOf(request: IncomingMessage): URL {
+  return URL.parse(request.url ?? '/', 'http://router') ?? new URL('http://router/');
+}
+
+/**
+ * Each trusted proxy appends the address it was called from: the last entry is the nearest proxy's word. With fewer
+ * entries than hops somebody came round the proxies, and the socket's own address is what is known.
+ */
+function clientAddressOf({ headers, socket }: IncomingMessage, proxyHops: number): string {
+  const forwarded = String(headers['x-forwarded-for'] ?? '').split(',');
+  const told = proxyHops > 0 ? forwarded.at(-proxyHops)?.trim() : undefined;
+  return told || socket.remoteAddress || '';
+}
+
+function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  const tooLarge = () =>
+    new Refusal('OPERATION_TOO_LARGE', `The request body is larger than ${bytesMax} bytes.`, { status: 413 });
+  if (Number(request.headers['content-length'] ?? 0) > bytesMax) return Promise.reject(tooLarge());
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > bytesMax) {
+        request.pause();
+        reject(tooLarge());
+      } else chunks.push(chunk);
+    });
+    request.once('end', () =>
+      resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, size)),
+    );
+    request.once('error', () => reject(new Refusal('BAD_REQUEST', 'The request ended early.')));
+    request.once('close', () => reject(new Refusal('BAD_REQUEST', 'The request ended early.')));
+  });
+}
+
+/** Writes an answer. `isLast`: the connection is closed after it. */
+export function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  answer: Answer,
+  isLast: boolean,
+): void {
+  if (response.destroyed || response.headersSent) return;
+  // A body that was not read to its end would be taken for the next request on this connection.
+  if (isLast || !request.complete) response.setHeader('connection', 'close');
+  if (!answer.body) {
+    response.writeHead(answer.status, answer.headers).end();
+    return;
+  }
+  const body = JSON.stringify(answer.body);
+  response.writeHead(answer.status, {
+    ...answer.headers,
+    'content-type': `${mediaTypeFor(request.headers.accept)}; charset=utf-8`,
+    'content-length': Buffer.byteLength(body),
+  });
+  response.end(body);
+}
+
+/** The newer media type for clients that name it, the one every client reads for all others. */
+function mediaTypeFor(accept: string | undefined): string {
+  const named = (accept ?? '').split(',').map(mediaTypeOf);
+  const newer = 'application/graphql-response+json';
+  const older = 'application/json';
+  const at = named.indexOf(newer);
+  if (at === -1) return older;
+  // Equal preference goes to the one named first; a client that ranks them with q puts the better one first.
+  const olderAt = named.indexOf(older);
+  return olderAt !== -1 && olderAt < at ? older : newer;
+}

@@ -1,0 +1,61 @@
+// The router as a process:   npm run --silent router -- [--supergraph FILE] [--port N] [--anonymous]
+
+import { parseArgs } from 'node:util';
+import { runProcess, type Service } from '@taskflow/kit/process';
+import { anonymousConfig, type RouterConfig, readRouterConfig } from './config.ts';
+import { createRouter } from './server.ts';
+
+const HELP = `Usage: router [options]
+
+Serves a federated supergraph at http://HOST:PORT/graphql, over HTTP and WebSocket.
+
+  --supergraph FILE   the composed supergraph (default: ROUTER_SUPERGRAPH_FILE, schema/supergraph.graphql)
+  --port N            port to listen on (default: ROUTER_PORT, PORT, 4000)
+  --host ADDRESS      address to listen on (default: ROUTER_HOST, 127.0.0.1)
+  --anonymous         serve any supergraph at the addresses in it: no authentication, no signed
+                      context, no Redis, generous limits
+  --help              this text
+
+Everything else is set by environment variables; see router/README.md.
+`;
+
+interface Args {
+  supergraph?: string | undefined;
+  port?: string | undefined;
+  host?: string | undefined;
+  anonymous?: boolean | undefined;
+  help?: boolean | undefined;
+}
+
+function argsOf(argv: string[]): Args {
+  return parseArgs({
+    args: argv,
+    options: {
+      supergraph: { type: 'string' },
+      port: { type: 'string' },
+      host: { type: 'string' },
+      anonymous: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  }).values;
+}
+
+function configOf({ supergraph, port, host, anonymous }: Args): RouterConfig {
+  const env = {
+    ...process.env,
+    ...(supergraph === undefined ? {} : { ROUTER_SUPERGRAPH_FILE: supergraph }),
+    ...(port === undefined ? {} : { ROUTER_PORT: port }),
+    ...(host === undefined ? {} : { ROUTER_HOST: host }),
+  };
+  return anonymous ? anonymousConfig(env) : readRouterConfig(env);
+}
+
+function serviceOf(argv: string[]): Service {
+  return createRouter(configOf(argsOf(argv)));
+}
+
+if (process.argv.slice(2).some((arg) => arg === '--help' || arg === '-h')) {
+  process.stdout.write(HELP);
+} else {
+  await runProcess('router', () => serviceOf(process.argv.slice(2)));
+}

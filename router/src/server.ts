@@ -1,0 +1,263 @@
+// The composition root of the router: builds every part, serves HTTP and WebSocket on one port, stops in order.
+//
+//   serving ─▶ stopping: readiness 503 → (drainDelayMs) → no new connections, `connection: close` on answers
+//              → sockets told to come back elsewhere → requests in flight, ≤ 10 s → connections to subgraphs, Redis
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createLive } from '@taskflow/kit/live';
+import { createLog, type Log } from '@taskflow/kit/log';
+import { createRedis, type RedisConnections } from '@taskflow/kit/redis';
+import { Agent } from 'undici';
+import type { RouterConfig } from './config.ts';
+import { createSubgraphCalls } from './gateway/subgraph-calls.ts';
+import { createSupergraph, type Supergraph } from './gateway/supergraph.ts';
+import { createRouterHealth, type RouterHealth } from './health.ts';
+import { exchangeOf, send, urlOf } from './http.ts';
+import { createKeySet } from './key-set.ts';
+import { landingPage } from './landing/landing.ts';
+import { callStages, createPipeline, type Pipeline } from './pipeline.ts';
+import { createNoRevocation, createRevocation, type Revocation } from './revocation.ts';
+import { createSubscriptionSocket, type SubscriptionSocket } from './subscriptions/socket.ts';
+import { createTokenVerifier, type TokenVerifier } from './tokens.ts';
+
+export interface Router {
+  /** `http://127.0.0.1:4000`, without a path; known once `start` has resolved. */
+  readonly url: string;
+  readonly port: number;
+  readonly supergraph: Supergraph;
+  /** Loads the supergraph and listens; subgraphs and Redis may come later. Once per router. */
+  start(): Promise<void>;
+  /** Ordered and bounded; safe to call twice, and without `start`. */
+  stop(): Promise<void>;
+}
+
+export interface RouterDeps {
+  log?: Log;
+  /** Put in front of every Redis key and channel. */
+  redisPrefix?: string;
+}
+
+export const GRAPHQL_PATH = '/graphql';
+
+/** Slow senders are cut: Node's own 300 s and 60 s let a few thousand of them hold every socket. */
+const REQUEST_TIMEOUT_MS = 10_000;
+const HEADERS_TIMEOUT_MS = 5_000;
+const CONNECTIONS_CHECK_MS = 2_000;
+/** Longer than the 60 s at which load balancers drop an idle connection, so that they close first. */
+const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+const HEADER_BYTES_MAX = 16 * 1024;
+const DRAIN_DEADLINE_MS = 10_000;
+/** Below the 65 s at which subgraphs close an idle connection. */
+const SUBGRAPH_KEEP_ALIVE_MS = 30_000;
+/** An answer larger than this is a bug of a subgraph, not a page of anything. */
+const SUBGRAPH_ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+
+interface Parts {
+  log: Log;
+  dispatcher: Agent;
+  redis: RedisConnections | null;
+  live: { close(): Promise<void> | void } | null;
+  revocation: Revocation;
+  supergraph: Supergraph;
+  pipeline: Pipeline;
+  health: RouterHealth;
+  sockets: SubscriptionSocket;
+}
+
+/** Builds a router. Nothing listens before `start`. */
+export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Router {
+  const parts = buildParts(config, deps);
+  const { log, supergraph, sockets } = parts;
+  const inFlight = new Set<ServerResponse>();
+  let phase: 'serving' | 'stopping' = 'serving';
+  let stopping: Promise<void> | null = null;
+  let port = config.port;
+
+  const server = createServer(
+    {
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      maxHeaderSize: HEADER_BYTES_MAX,
+    },
+    (request, response) => {
+      inFlight.add(response);
+      response.once('close', () => inFlight.delete(response));
+      serve(request, response).catch((error) => {
+        log.error({ err: error }, 'a request could not be answered');
+        response.destroy();
+      });
+    },
+  );
+  server.on('upgrade', (request, socket, head) => sockets.handleUpgrade(request, socket, head));
+
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname, searchParams } = urlOf(request);
+    const isPage =
+      request.method === 'GET' && (pathname !== GRAPHQL_PATH || isBrowsing(request, searchParams));
+    const page = isPage ? await pageOf(pathname, request) : null;
+    if (page) {
+      if (phase === 'stopping') response.setHeader('connection', 'close');
+      response.writeHead(page.status, page.headers).end(page.body);
+    } else if (pathname === GRAPHQL_PATH) {
+      const answer = await parts.pipeline.run(exchangeOf(request, config.proxyHops));
+      send(request, response, answer, phase === 'stopping');
+    } else {
+      send(request, response, NOT_FOUND, phase === 'stopping');
+    }
+  }
+
+  async function pageOf(pathname: string, request: IncomingMessage) {
+    if (pathname === '/health/live') return jsonPage(200, { status: 'live' });
+    if (pathname === '/health') return jsonPage(200, await parts.health.report());
+    if (pathname === '/health/ready') {
+      const readiness = await parts.health.readiness(phase);
+      return jsonPage(readiness.ready ? 200 : 503, readiness);
+    }
+    return landingPage(request);
+  }
+
+  async function stopOnce(): Promise<void> {
+    phase = 'stopping';
+    if (server.listening) {
+      if (config.drainDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, config.drainDelayMs));
+      await drain(server, inFlight, sockets, log);
+    } else await sockets.stop();
+    supergraph.stop();
+    parts.revocation.stop();
+    await parts.live?.close();
+    await parts.redis?.close();
+    await parts.dispatcher.destroy();
+    log.info('router has stopped');
+  }
+
+  return {
+    get url() {
+      return `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+    },
+    get port() {
+      return port;
+    },
+    supergraph,
+    async start() {
+      try {
+        await supergraph.start();
+        await listen(server, config);
+      } catch (error) {
+        await this.stop();
+        throw error;
+      }
+      port = (server.address() as AddressInfo).port;
+      parts.revocation.start();
+      log.info({ url: this.url }, 'router is serving');
+    },
+    stop() {
+      stopping ??= stopOnce();
+      return stopping;
+    },
+  };
+}
+
+function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
+  const log = deps.log ?? createLog({ process: 'router', level: config.logLevel });
+  const dispatcher = new Agent({
+    connections: config.subgraphConnectionsMax,
+    keepAliveTimeout: SUBGRAPH_KEEP_ALIVE_MS,
+    maxResponseSize: SUBGRAPH_ANSWER_BYTES_MAX,
+  });
+  const call = createSubgraphCalls({ stages: callStages({ config }), dispatcher, log });
+  const supergraph = createSupergraph({
+    file: config.supergraphFile,
+    pollMs: config.supergraphPollMs,
+    subgraphUrls: config.subgraphUrls,
+    plansMax: config.plansMax,
+    call,
+    log,
+  });
+  const { redisUrl, subgraphUrls } = config;
+  const redis = redisUrl ? createRedis({ url: redisUrl, prefix: deps.redisPrefix ?? '', log }) : null;
+  const live = redis ? createLive(redis) : null;
+  const revocation = redis && live ? createRevocation({ redis, channels: live, log }) : createNoRevocation();
+  const tokens = tokensOf(config, { dispatcher, revocation, log });
+  const pipeline = createPipeline({ config, supergraph, tokens, log });
+  const sockets = createSubscriptionSocket({
+    pipeline,
+    revocation,
+    log,
+    config: { origins: config.corsOrigins, isAnonymousAllowed: tokens === null, path: GRAPHQL_PATH },
+  });
+  const health = createRouterHealth({ supergraph, subgraphUrls, redis, dispatcher, log });
+  return { log, dispatcher, redis, live, revocation, supergraph, pipeline, health, sockets };
+}
+
+function tokensOf(
+  { tokens }: RouterConfig,
+  { dispatcher, revocation, log }: Pick<Parts, 'dispatcher' | 'revocation' | 'log'>,
+): TokenVerifier | null {
+  if (!tokens) return null;
+  const { jwksUrl, issuer, audience } = tokens;
+  return createTokenVerifier({
+    keys: createKeySet({ url: jwksUrl, dispatcher, log }),
+    issuer,
+    audience,
+    revocation,
+  });
+}
+
+const NOT_FOUND = {
+  status: 404,
+  headers: {},
+  body: {
+    errors: [
+      { message: `There is nothing here: GraphQL is at ${GRAPHQL_PATH}.`, extensions: { code: 'NOT_FOUND' } },
+    ],
+  },
+};
+
+function jsonPage(status: number, body: unknown) {
+  const headers = { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' };
+  return { status, headers, body: JSON.stringify(body) };
+}
+
+/** Somebody typed the GraphQL address into a browser. */
+function isBrowsing({ headers }: IncomingMessage, search: URLSearchParams): boolean {
+  return !search.has('query') && (headers.accept ?? '').includes('text/html');
+}
+
+function listen(server: Server, { port, host }: RouterConfig): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const isTaken = error.code === 'EADDRINUSE';
+      const advice = 'stop the other process or set ROUTER_PORT';
+      reject(isTaken ? new Error(`port ${port} on ${host} is already in use: ${advice}`) : error);
+    });
+    server.listen(port, host, () => {
+      server.removeAllListeners('error');
+      resolve();
+    });
+  });
+}
+
+async function drain(
+  server: Server,
+  inFlight: ReadonlySet<ServerResponse>,
+  sockets: SubscriptionSocket,
+  log: Log,
+): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  const deadline = setTimeout(() => {
+    log.warn({ inFlight: inFlight.size }, 'requests were cut at the drain deadline');
+    server.closeAllConnections();
+  }, DRAIN_DEADLINE_MS);
+  await Promise.all([
+    sockets.stop(),
+    ...[...inFlight].map((response) => new Promise((done) => response.once('close', done))),
+  ]);
+  clearTimeout(deadline);
+  server.closeAllConnections();
+  await closed;
+}

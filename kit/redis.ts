@@ -17,7 +17,7 @@ export interface RedisConnections {
   readonly commands: Redis;
   /** For live.ts only. */
   readonly subscriber: Redis;
-  /** A new client for one blocking reader; closed by close(), or earlier with its `disconnect()`. */
+  /** A new client for one blocking reader; closed by close(), or earlier with `closeClient`. */
   blocking(name: string): Redis;
   readonly keys: Keys;
   readonly prefix: string;
@@ -143,10 +143,18 @@ function whenReady(client: Redis, deadlineMs: number): Promise<void> {
   });
 }
 
-function closeClient(client: Redis): Promise<void> {
+/**
+ * Closes one client; commands in flight or queued are rejected. `client.disconnect()` alone is not enough: called
+ * between two attempts to reconnect, it neither ends the client nor rejects what waits (ioredis 6.0).
+ */
+export function closeClient(client: Redis): Promise<void> {
   if (client.status === 'end') return Promise.resolve();
   return new Promise((resolve) => {
     client.once('end', () => resolve());
+    const waiting = client.status === 'reconnecting';
+    client.disconnect();
+    if (!waiting) return;
+    client.connect().catch(() => {});
     client.disconnect();
   });
 }

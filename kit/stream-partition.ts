@@ -274,7 +274,7 @@ export function openPartition(options: PartitionOptions): PartitionReader {
 const IDLE_MS = 2_000;
 /** How soon a back-off notices that its lease has been lost. */
 const BACK_OFF_SLICE_MS = 200;
-const WAIT_MS_MAX = 5_000;
+const WAIT_MS_MAX = 1_000;
 
 /** Waiting for the infrastructure: 50 ms, doubling, jittered. */
 function waitAfterMs(waits: number): number {

@@ -106,8 +106,7 @@ test('a fact is applied within milliseconds of being added', async () => {
 
 describe('a fact that fails', () => {
   test('is delivered five times, put aside, and then no longer holds up its partition', async () => {
-    const [bad, good] = [aFact(randomUUID(), 1), aFact('later', 1)];
-    bad.aggregate.id = 'later';
+    const [bad, good] = [aFact('one partition', 1), aFact('one partition', 2)];
     let attempts = 0;
     const applied: string[] = [];
     const exhausted: unknown[] = [];

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { groupOf, WORK_FIELD, WORK_PARTITIONS } from './keys.ts';
 import type { Log } from './log.ts';
 import type { Fact } from './outbox.ts';
-import type { RedisConnections } from './redis.ts';
+import { closeClient, type RedisConnections } from './redis.ts';
 import { createLeases, type Lease } from './stream-leases.ts';
 import { type Entry, openPartition, type PartitionReader, UnreadableError } from './stream-partition.ts';
 
@@ -153,10 +153,10 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 
   async function stop(): Promise<void> {
     phase = 'stopping';
-    bell?.disconnect();
+    const silenced = bell === null ? null : closeClient(bell);
     await Promise.all([...readers.values()].map(({ reader, lease }) => finish(reader, lease)));
     for (const end of [...resting]) end();
-    await loops;
+    await Promise.all([loops, silenced]);
     await leases.leave().catch(() => {});
   }
 

@@ -1,16 +1,16 @@
 /**
- * `npm run --silent watch`: signs in as a demo person and prints the organisation's task events as they happen,
+ * `npm run --silent events`: signs in as a demo person and prints the organisation's task events as they happen,
  * one JSON line each. Ends with Ctrl-C.
  *
- *   npm run --silent watch                        Ada, who sees every task of Acme
- *   npm run --silent watch -- grace@acme.example  what Grace may see
+ *   npm run --silent events                        Ada, who sees every task of Acme
+ *   npm run --silent events -- grace@acme.example  what Grace may see
  */
 import { createClient as createSocket } from 'graphql-ws';
 import WebSocket from 'ws';
 import { createClient } from './client.ts';
 import { DEMO_PASSWORD, DEMO_PEOPLE } from './seed.ts';
 
-const SUBSCRIPTION = `subscription Watch($after: String) {
+const SUBSCRIPTION = `subscription Events($after: String) {
   taskEvents(after: $after) {
     ... on TaskChange {
       cursor kind changedFields occurredAt
@@ -31,7 +31,7 @@ const email = process.argv[2] ?? DEMO_PEOPLE.ada.email;
 
 async function signIn(): Promise<string> {
   const { login } = await createClient(url).request<{ login: { accessToken: string } }>(
-    'mutation WatchLogin($input: LoginInput!) { login(input: $input) { success userErrors { code message } accessToken } }',
+    'mutation EventsLogin($input: LoginInput!) { login(input: $input) { success userErrors { code message } accessToken } }',
     { input: { email, password: DEMO_PASSWORD } },
   );
   return login.accessToken;
@@ -73,10 +73,10 @@ function explain(reason: unknown): string {
 }
 
 let accessToken = await signIn().catch((error) => {
-  process.stderr.write(`cannot watch ${url}: ${explain(error)}\n`);
+  process.stderr.write(`cannot follow ${url}: ${explain(error)}\n`);
   process.exit(1);
 });
-process.stderr.write(`watching the tasks that ${email} may see; Ctrl-C ends\n`);
+process.stderr.write(`following the tasks that ${email} may see; Ctrl-C ends\n`);
 for (let cursor: string | null = null; ; ) {
   cursor = await follow(accessToken, cursor);
   await new Promise((resolve) => setTimeout(resolve, RECONNECT_AFTER_MS));

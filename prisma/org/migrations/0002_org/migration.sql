@@ -88,6 +88,8 @@ create table projects (
   constraint projects_organization_fkey foreign key (org_id) references organizations (org_id),
   constraint projects_key_key unique (org_id, key),
   constraint projects_key_form check (key ~ '^[A-Z][A-Z0-9]{1,9}$'),
+  -- The prefix of tasks that belong to no project.
+  constraint projects_key_not_reserved check (key <> 'TASK'),
   constraint projects_name_length check (char_length(name) between 1 and 200),
   constraint projects_progress_percent check (progress between 0 and 100),
   constraint projects_counts check (done_count between 0 and task_count),

@@ -28,15 +28,18 @@ create table tasks (
   creator_id uuid not null,
   project_id uuid,
   due_at timestamptz(3),
-  -- The order by due date, undated tasks last: one plain column serves the list, its cursor and the filter.
-  due_order timestamptz(3) generated always as (coalesce(due_at, 'infinity'::timestamptz)) stored,
+  -- The order by due date: undated tasks come last in both directions. A plain value that is never null serves the
+  -- list, its cursor and the filter alike.
+  due_order_asc timestamptz(3) not null generated always as (coalesce(due_at, 'infinity'::timestamptz)) stored,
+  due_order_desc timestamptz(3) not null generated always as (coalesce(due_at, '-infinity'::timestamptz)) stored,
   created_at timestamptz(3) not null default now(),
   updated_at timestamptz(3) not null default now(),
   archived_at timestamptz(3),
   deleted_at timestamptz(3),
   version integer not null default 1,
   tsv tsvector generated always as (
-    setweight(to_tsvector('simple', key || ' ' || title), 'A') || setweight(to_tsvector('simple', coalesce(description, '')), 'B')
+    setweight(to_tsvector('simple', key || ' ' || title), 'A')
+    || setweight(to_tsvector('simple', coalesce(description, '')), 'B')
   ) stored,
   primary key (org_id, id),
   constraint tasks_key_key unique (org_id, key),
@@ -57,7 +60,8 @@ comment on column tasks.project_id is 'owned by org: projects.id';
 -- Every list's order, within the organisation and within what narrows it. Deleted tasks are in none.
 create index tasks_created_at_idx on tasks (org_id, created_at, id) where deleted_at is null;
 create index tasks_updated_at_idx on tasks (org_id, updated_at, id) where deleted_at is null;
-create index tasks_due_order_idx on tasks (org_id, due_order, id) where deleted_at is null;
+create index tasks_due_order_asc_idx on tasks (org_id, due_order_asc, id) where deleted_at is null;
+create index tasks_due_order_desc_idx on tasks (org_id, due_order_desc, id) where deleted_at is null;
 create index tasks_project_id_idx on tasks (org_id, project_id, created_at, id) where deleted_at is null;
 create index tasks_assignee_id_idx on tasks (org_id, assignee_id, created_at, id) where deleted_at is null;
 create index tasks_creator_id_idx on tasks (org_id, creator_id, created_at, id) where deleted_at is null;

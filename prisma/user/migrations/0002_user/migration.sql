@@ -62,6 +62,7 @@ create table members (
   epoch integer not null default 1,
   created_at timestamptz(3) not null default now(),
   updated_at timestamptz(3) not null default now(),
+  archived_at timestamptz(3),
   version integer not null default 1,
   primary key (org_id, id),
   constraint members_account_fkey foreign key (id) references accounts (id),
@@ -70,11 +71,13 @@ create table members (
   constraint members_email_is_lower_case check (email = lower(email)),
   constraint members_role_values check (role in ('ORG_ADMIN', 'MANAGER', 'MEMBER', 'GUEST')),
   constraint members_status_values check (status in ('ACTIVE', 'SUSPENDED', 'REMOVED')),
+  constraint members_removed_has_time check ((status = 'REMOVED') = (archived_at is not null)),
   constraint members_epoch_positive check (epoch > 0),
   constraint members_version_positive check (version > 0)
 );
 comment on column members.org_id is 'the organisation, named and owned by org (organizations.org_id); this service makes the id at register';
 comment on column members.id is 'the same id as accounts.id';
+comment on column members.archived_at is 'when the person was removed from the organisation';
 comment on column members.epoch is 'rises when role or status changes; access tokens of an older epoch are refused';
 -- Lists: by name, by age. The login job finds a person's organisations by id.
 create index members_name_idx on members (org_id, name, id);

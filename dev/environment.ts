@@ -8,6 +8,7 @@
  *   defaults ────────┘
  */
 import { accessSync, constants, mkdirSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { ConfigError, describeVariables } from '@taskflow/kit/config';
 import type { Log } from '@taskflow/kit/log';
 import * as notification from '@taskflow/notification/config';
@@ -15,8 +16,8 @@ import * as org from '@taskflow/org/config';
 import * as router from '@taskflow/router/config';
 import * as task from '@taskflow/task/config';
 import * as user from '@taskflow/user/config';
-import { findHomeless, openDatabases, ROLE_NAMES, type Subgraph } from './databases.ts';
-import { findPortProblem, type WantedPort } from './ports.ts';
+import { findHomeless, openDatabases, ROLE_NAMES, SUBGRAPHS, type Subgraph } from './databases.ts';
+import { findPortProblem, freePorts, type WantedPort } from './ports.ts';
 import { isKey, keepSecrets, valueOfKey } from './secrets.ts';
 import { type OwnServer, openPostgres, openRedis } from './servers.ts';
 import type { Stops } from './stops.ts';
@@ -55,9 +56,12 @@ export async function openEnvironment(options: {
   const secrets = keepSecrets(dir, [...described.map(({ name }) => name), ...ROLE_NAMES]);
   const env: NodeJS.ProcessEnv = { ...options.env };
   for (const key of described) env[key.name] ||= valueOfKey(key, secrets[key.name] ?? '');
-  const ports = readPorts(env);
+  validate(env);
+  const ports = await settlePorts(env);
   const problem = await findPortProblem(ports);
   if (problem) throw new Error(problem);
+  const addresses = addressesOf(ports);
+  pointRouterAt(env, addresses);
 
   const postgres = findHomeless(env).length > 0 ? await openPostgres(dir, stops, log) : null;
   stops.checkpoint();
@@ -66,7 +70,27 @@ export async function openEnvironment(options: {
   const redis = env.REDIS_URL ? null : await openRedis(dir, stops, log);
   if (redis) env.REDIS_URL = redis.url;
   stops.checkpoint();
-  return { env, addresses: addressesOf(ports), postgres, redis };
+  return { env, addresses, postgres, redis };
+}
+
+/** The ports that the processes will listen on; a 0 is replaced by a free one, which stays the same on a restart. */
+async function settlePorts(env: NodeJS.ProcessEnv): Promise<WantedPort[]> {
+  env.ROUTER_PORT ||= env.PORT;
+  const defaults = new Map(describeVariables(variables).map((variable) => [variable.name, variable.default]));
+  const settled: WantedPort[] = [];
+  const spare = await freePorts(5);
+  for (const prefix of ['USER', 'ORG', 'TASK', 'NOTIFICATION', 'ROUTER']) {
+    const variable = `${prefix}_PORT`;
+    const asked = Number(env[variable] || defaults.get(variable));
+    const port = asked === 0 ? (spare.pop() ?? 0) : asked;
+    env[variable] = String(port);
+    settled.push({
+      variable,
+      host: env[`${prefix}_HOST`] || defaults.get(`${prefix}_HOST`) || '127.0.0.1',
+      port,
+    });
+  }
+  return settled;
 }
 
 function addressesOf(ports: readonly WantedPort[]): Environment['addresses'] {
@@ -78,6 +102,14 @@ function addressesOf(ports: readonly WantedPort[]): Environment['addresses'] {
   return Object.fromEntries(entries) as Environment['addresses'];
 }
 
+/** Whoever moves a subgraph need not tell the router as well; and a process may start in any folder. */
+function pointRouterAt(env: NodeJS.ProcessEnv, addresses: Environment['addresses']): void {
+  for (const subgraph of SUBGRAPHS)
+    env[`ROUTER_${subgraph.toUpperCase()}_URL`] ||= `${addresses[subgraph]}/graphql`;
+  env.ROUTER_JWKS_URL ||= `${addresses.user}/.well-known/jwks.json`;
+  env.ROUTER_SUPERGRAPH_FILE ||= resolve(import.meta.dirname, '../schema/supergraph.graphql');
+}
+
 function ownFolder(dir: string): void {
   try {
     mkdirSync(dir, { recursive: true });
@@ -87,29 +119,27 @@ function ownFolder(dir: string): void {
   }
 }
 
-/** Reads every config, so that a broken variable is found before anything runs. */
-function readPorts(given: NodeJS.ProcessEnv): WantedPort[] {
+/** Reads every config, so that all broken variables are found before anything runs. */
+function validate(given: NodeJS.ProcessEnv): void {
   // Addresses that are not known yet must not count as missing.
   const env = { ...placeholders(), ...withoutEmpty(given) };
+  const readers = [
+    user.readUserConfig,
+    org.readOrgConfig,
+    task.readTaskConfig,
+    notification.readNotificationConfig,
+    router.readRouterConfig,
+  ];
   const problems = new Set<string>();
-  const ports: WantedPort[] = [];
-  const read = <C extends object>(prefix: string, readOne: (env: NodeJS.ProcessEnv) => C) => {
+  for (const read of readers) {
     try {
-      const config = readOne(env) as Record<string, unknown>;
-      const variable = `${prefix}_PORT`;
-      ports.push({ variable, host: String(config[`${prefix}_HOST`]), port: Number(config[variable]) });
+      read(env);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       for (const line of error.problems) problems.add(line);
     }
-  };
-  read('USER', user.readUserConfig);
-  read('ORG', org.readOrgConfig);
-  read('TASK', task.readTaskConfig);
-  read('NOTIFICATION', notification.readNotificationConfig);
-  read('ROUTER', router.readRouterConfig);
+  }
   if (problems.size > 0) throw new ConfigError('TaskFlow', [...problems]);
-  return ports;
 }
 
 function placeholders(): NodeJS.ProcessEnv {

@@ -21,7 +21,7 @@ interface Unit {
   readonly name: string;
   /** Globs of everything the result depends on. */
   readonly inputs: readonly string[];
-  readonly output: string;
+  readonly outputs: readonly string[];
   readonly command: readonly string[];
 }
 
@@ -31,7 +31,7 @@ const units: readonly Unit[] = [
   ...SUBGRAPHS.map((name) => ({
     name: `prisma/${name}`,
     inputs: [`prisma/${name}/schema.prisma`, 'node_modules/prisma/package.json'],
-    output: `subgraphs/${name}/src/generated/prisma`,
+    outputs: [`subgraphs/${name}/src/generated/prisma/client.ts`],
     command: ['node_modules/prisma/build/index.js', 'generate', '--schema', `prisma/${name}/schema.prisma`],
   })),
   {
@@ -39,22 +39,34 @@ const units: readonly Unit[] = [
     inputs: [
       'codegen.ts',
       'schema/*.graphql',
-      'tests/**/*.graphql',
+      'subgraphs/*/src/mappers.ts',
+      'tests/**/*.ts',
       'node_modules/@graphql-codegen/*/package.json',
     ],
-    output: 'subgraphs/user/src/generated',
+    outputs: [
+      ...SUBGRAPHS.map((name) => `subgraphs/${name}/src/generated/graphql.ts`),
+      'tests/generated/gql.ts',
+    ],
     command: ['node_modules/@graphql-codegen/cli/cjs/bin.js', '--config', 'codegen.ts'],
   },
 ];
 
+/** Of the tests only the documents in them count, or every edit of a test would generate everything again. */
+const DOCUMENTS = /graphql\(\s*(?:\/\*.*?\*\/\s*)?`[^`]*`/g;
+
 function fingerprint(unit: Unit): string {
   const hash = createHash('sha256').update(unit.command.join(' '));
-  for (const path of globSync([...unit.inputs], { cwd: root }).sort())
-    hash
-      .update(path)
-      .update('\0')
-      .update(readFileSync(join(root, path)));
+  const paths = globSync([...unit.inputs], { cwd: root, exclude: ['tests/generated/**'] });
+  for (const path of paths.sort()) {
+    const text = readFileSync(join(root, path), 'utf8');
+    const part = path.startsWith('tests/') ? (text.match(DOCUMENTS) ?? []).join('\0') : text;
+    if (part !== '') hash.update(`${path}\0${part}\0`);
+  }
   return hash.digest('hex');
+}
+
+function isMissing(unit: Unit): boolean {
+  return unit.outputs.some((path) => !existsSync(join(root, path)));
 }
 
 function readStamps(): Record<string, string> {
@@ -84,9 +96,7 @@ async function generate(unit: Unit): Promise<void> {
 }
 
 const stamps = readStamps();
-const stale = units.filter(
-  (unit) => stamps[unit.name] !== fingerprint(unit) || !existsSync(join(root, unit.output)),
-);
+const stale = units.filter((unit) => stamps[unit.name] !== fingerprint(unit) || isMissing(unit));
 if (process.argv.includes('--check')) process.exit(stale.length > 0 ? 1 : 0);
 
 const results = await Promise.allSettled(

@@ -30,6 +30,8 @@ export type BuildContext = (claims: ContextClaims, base: RequestContext) => obje
 
 export interface BuiltContext {
   readonly context: RequestContext;
+  /** Names the copy that resolvers will see: Apollo Server clones the context it is given. */
+  adopt(copy: RequestContext): void;
   /** The viewer that a credential mutation established, if one did. */
   established(): Viewer | null;
 }
@@ -54,10 +56,17 @@ export function buildContext(
   function establish(viewer: Viewer): void {
     if (!parts.canEstablish) throw new Error('only a request over HTTP can establish a viewer');
     established = viewer;
-    Object.assign(context, contextFor({ ...parts.claims, viewer }));
+    Object.assign(seen, contextFor({ ...parts.claims, viewer }));
   }
   const context = contextFor(parts.claims);
-  return { context, established: () => established };
+  let seen = context;
+  return {
+    context,
+    adopt(copy) {
+      seen = copy;
+    },
+    established: () => established,
+  };
 }
 
 export interface Caller {

@@ -20,6 +20,7 @@ import { ESTABLISHED_HEADER, type KeyRing, signEstablished } from './identity.ts
 import type { Log } from './log.ts';
 import {
   type BuildContext,
+  type BuiltContext,
   buildContext,
   type Caller,
   type Gate,
@@ -61,6 +62,7 @@ interface CallState {
   readonly caller: Caller;
   readonly log: Log;
   readonly codes: string[];
+  built: BuiltContext | null;
 }
 
 export function createGraphqlHttp(options: {
@@ -78,6 +80,7 @@ export function createGraphqlHttp(options: {
   async function execute(call: HttpCall, state: CallState, request: GraphqlRequest): Promise<HttpAnswer> {
     const { claims } = state.caller;
     const built = buildContext(build, { claims, log: state.log, canEstablish: true });
+    state.built = built;
     const response = await server.executeHTTPGraphQLRequest({
       httpGraphQLRequest: {
         method: 'POST',
@@ -118,7 +121,7 @@ export function createGraphqlHttp(options: {
     }
     const { viewer, requestId } = caller.claims;
     const log = options.log.child({ requestId, orgId: viewer?.orgId, userId: viewer?.userId });
-    const state: CallState = { caller, log, codes: [] };
+    const state: CallState = { caller, log, codes: [], built: null };
     const request = parseRequest(call.body);
     const result =
       request === null

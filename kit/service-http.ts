@@ -200,10 +200,11 @@ function createApollo(schema: GraphQLSchema, gate: Gate, calls: AsyncLocalStorag
       ApolloServerPluginUsageReportingDisabled(),
       {
         requestDidStart: async () => ({
-          didResolveOperation: async ({ document, request }) => {
+          didResolveOperation: async ({ document, request, contextValue }) => {
             const state = calls.getStore();
-            if (state)
-              keepToOpenFields(() => gate.checkFields(state.caller, document, request.operationName));
+            if (!state) throw new Error('an operation ran outside of a verified call');
+            keepToOpenFields(() => gate.checkFields(state.caller, document, request.operationName));
+            state.built?.adopt(contextValue);
           },
         }),
       },

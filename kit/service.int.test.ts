@@ -86,7 +86,12 @@ afterEach(async () => {
 
 async function startThing(overrides: Partial<GraphqlServiceOptions> = {}) {
   const thing = createThing(overrides);
-  started.push({ stop: async () => (thing.slow.resolve('late'), await thing.service.stop()) });
+  started.push({
+    stop: () => {
+      thing.slow.resolve('late');
+      return thing.service.stop();
+    },
+  });
   await thing.service.start();
   return thing;
 }

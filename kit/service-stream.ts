@@ -55,35 +55,39 @@ function createStream(
   args: StreamArgs,
   source: AsyncIterator<unknown>,
 ): AsyncIterableIterator<ExecutionResult> {
-  const ended = Promise.withResolvers<Frame>();
+  // Not a race against one long-lived promise: each race would stay attached to it for the life of the stream.
+  const waiting = new Set<PromiseWithResolvers<Frame>>();
   let isEnded = false;
 
   function end(): void {
     if (isEnded) return;
     isEnded = true;
-    ended.resolve(DONE);
+    for (const frame of waiting) frame.resolve(DONE);
     // Not awaited: a source that is slow to let go must not hold up the operation that left.
     void Promise.resolve(source.return?.()).catch(() => {});
   }
 
-  async function pull(): Promise<Frame> {
+  async function pull(frame: PromiseWithResolvers<Frame>): Promise<void> {
     try {
       const event = await source.next();
-      if (event.done) {
-        end();
-        return DONE;
-      }
-      const result = await resultOf(args, event.value);
-      return isEnded ? DONE : { done: false, value: result };
+      if (event.done) return end();
+      frame.resolve({ done: false, value: await resultOf(args, event.value) });
     } catch (error) {
-      if (isEnded) return DONE;
+      if (!isEnded) frame.reject(args.mask(error));
       end();
-      throw args.mask(error);
+    } finally {
+      waiting.delete(frame);
     }
   }
 
   return {
-    next: () => (isEnded ? ended.promise : Promise.race([pull(), ended.promise])),
+    next() {
+      if (isEnded) return Promise.resolve(DONE);
+      const frame = Promise.withResolvers<Frame>();
+      waiting.add(frame);
+      void pull(frame);
+      return frame.promise;
+    },
     return: async () => {
       end();
       return DONE;

@@ -4,6 +4,7 @@
  * exit codes   0  stopped on request      1  could not start (one message on stderr)      2  a bug ended it
  */
 import { ConfigError } from './config.ts';
+import type { Log } from './log.ts';
 
 export interface Service {
   /** Where it listens, known once `start` has resolved. */
@@ -46,4 +47,23 @@ function stopOnSignals(name: string, service: Service): void {
 function explain(name: string, error: unknown): string {
   if (error instanceof ConfigError) return error.message;
   return `${name} could not start: ${error instanceof Error ? error.message : String(error)}`;
+}
+
+/** A database that restarts is back within seconds; one that is not there after a minute was configured wrongly. */
+const REACHABLE_DEADLINE_MS = 60_000;
+const REACHABLE_PAUSE_MS = 500;
+
+/** Waits until `ping` resolves; says so once, and throws its last error after a minute. */
+export async function untilReachable(what: string, ping: () => Promise<unknown>, log: Log): Promise<void> {
+  const deadline = performance.now() + REACHABLE_DEADLINE_MS;
+  for (let isFirst = true; ; isFirst = false) {
+    try {
+      await ping();
+      return;
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      if (isFirst) log.warn({ err: error }, `${what} cannot be reached; waiting for it`);
+      await new Promise((resolve) => setTimeout(resolve, REACHABLE_PAUSE_MS));
+    }
+  }
 }

@@ -1,0 +1,28 @@
+import { DomainError } from '@taskflow/kit/errors';
+import type { Viewer } from '@taskflow/kit/identity';
+import type { BuildContext, RequestContext } from '@taskflow/kit/service';
+import type { Inbox } from './domain/inbox.ts';
+import type { InboxEvents } from './domain/inbox-events.ts';
+import { createLoaders, type Loaders } from './loaders.ts';
+
+/** What a resolver sees: who asks, the use cases, and loaders that live for one request. */
+export interface Context extends RequestContext {
+  loaders: Loaders;
+  inbox: Inbox;
+  events: InboxEvents;
+}
+
+export interface ContextDeps {
+  inbox: Inbox;
+  events: InboxEvents;
+}
+
+export const createContextFactory =
+  (deps: ContextDeps): BuildContext =>
+  ({ viewer }) => ({ ...deps, loaders: createLoaders(deps, viewer) });
+
+/** The signed-in person; throws UNAUTHENTICATED for an anonymous caller. */
+export function requireViewer({ viewer }: RequestContext): Viewer {
+  if (viewer) return viewer;
+  throw new DomainError('UNAUTHENTICATED', 'Sign in to do this.');
+}

@@ -1,0 +1,14 @@
+import type { FactHandlers } from '@taskflow/kit/apply';
+import type { AnyFact, ConsumedBy } from '@taskflow/schema/events';
+import type { NotificationTx } from '../data/notifications.ts';
+import type { Inbox } from '../domain/inbox.ts';
+import { onTaskAssigned } from './on-task-assigned.ts';
+import { onTaskStatusChanged } from './on-task-status-changed.ts';
+
+/** The facts that this subgraph consumes, each with its handler. */
+export const createHandlers = (
+  inbox: Inbox,
+): FactHandlers<NotificationTx, AnyFact, ConsumedBy<'notification'>> => ({
+  'task.assigned': (tx, fact) => onTaskAssigned(inbox, tx, fact),
+  'task.status-changed': (tx, fact) => onTaskStatusChanged(inbox, tx, fact),
+});

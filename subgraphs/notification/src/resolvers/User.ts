@@ -1,0 +1,5 @@
+import type { UserResolvers } from '../generated/graphql.ts';
+
+export const User: UserResolvers = {
+  notificationCounts: ({ id }, _, { loaders }) => loaders.counts.load(id),
+};

@@ -1,0 +1,83 @@
+import { createApply } from '@taskflow/kit/apply';
+import { parseKeyRing } from '@taskflow/kit/config';
+import { createEventPath } from '@taskflow/kit/event-path';
+import { createLog } from '@taskflow/kit/log';
+import { createCursors } from '@taskflow/kit/page';
+import { untilReachable } from '@taskflow/kit/process';
+import { createGraphqlService, type GraphqlServiceOptions } from '@taskflow/kit/service';
+import { assertProtected } from '@taskflow/kit/tenant-pool';
+import { parseFact } from '@taskflow/schema/events';
+import { subgraphSdl } from '@taskflow/schema/sdl';
+import type { NotificationConfig } from './config.ts';
+import { createContextFactory } from './context.ts';
+import { createDatabase, unscopedTables } from './data/database.ts';
+import { createNotificationStore } from './data/notifications.ts';
+import { createInbox } from './domain/inbox.ts';
+import { createInboxEvents } from './domain/inbox-events.ts';
+import { createHandlers } from './events/index.ts';
+import { resolvers } from './resolvers/index.ts';
+
+export interface ServiceDeps {
+  /** Sees each request and each statement that serves one; for counting in tests. */
+  observe?: GraphqlServiceOptions['observe'] & { onStatement?(text: string): void };
+  /** Separates test runs on one Redis. */
+  redisPrefix?: string;
+}
+
+/** The notification subgraph. Builds every part and opens nothing before `start`. */
+export function createService(config: NotificationConfig, { observe, redisPrefix }: ServiceDeps = {}) {
+  const log = createLog({ process: 'notification', level: config.LOG_LEVEL });
+  const cursors = createCursors(parseKeyRing(config.NOTIFICATION_CURSOR_KEY));
+  const database = createDatabase({
+    url: config.NOTIFICATION_DATABASE_URL,
+    systemUrl: config.NOTIFICATION_SYSTEM_DATABASE_URL,
+    poolSize: config.NOTIFICATION_DATABASE_POOL_SIZE,
+    systemPoolSize: config.NOTIFICATION_SYSTEM_DATABASE_POOL_SIZE,
+    onStatement: observe?.onStatement,
+  });
+  const path = createEventPath({
+    ...{ service: 'notification', consumes: ['task'], consumers: [] },
+    ...{ database, cursors, redisUrl: config.REDIS_URL, redisPrefix, log },
+  });
+  database.onCommit(path.poke);
+
+  const store = createNotificationStore(database);
+  const inbox = createInbox(store, { cursors });
+  const events = createInboxEvents(path.events, inbox);
+  const { transaction } = store;
+  const facts = createApply({ handlers: createHandlers(inbox), parse: parseFact, transaction, log });
+
+  const graphql = createGraphqlService({
+    name: 'notification',
+    host: config.NOTIFICATION_HOST,
+    port: config.NOTIFICATION_PORT,
+    typeDefs: subgraphSdl('notification'),
+    resolvers,
+    contextRing: parseKeyRing(config.NOTIFICATION_CONTEXT_KEY),
+    allowUnsigned: config.NOTIFICATION_ALLOW_UNSIGNED,
+    log,
+    context: createContextFactory({ inbox, events }),
+    probes: { postgres: database.ping, redis: path.ping },
+    anonymousFields: [],
+    ...(observe ? { observe } : {}),
+    onStop: [path.stop, database.close],
+  });
+
+  return {
+    get url() {
+      return graphql.url;
+    },
+    async start() {
+      try {
+        await untilReachable('PostgreSQL', database.ping, log);
+        await assertProtected(database.pool, { unscopedTables });
+        path.start(facts);
+        await graphql.start();
+      } catch (error) {
+        await graphql.stop();
+        throw error;
+      }
+    },
+    stop: graphql.stop,
+  };
+}

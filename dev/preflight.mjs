@@ -39,11 +39,16 @@ function needsInstall() {
     return true;
   }
   for (const [path, entry] of Object.entries(wanted)) {
-    if (!path.startsWith('node_modules/')) continue; // the root and the workspaces, which are linked
-    const found = installed[path];
+    if (!path.startsWith('node_modules/')) continue; // the root and the workspaces
+    const found = entry.link ? linkTo(path, entry) : installed[path];
     if (found === undefined ? !entry.optional && !entry.peer : found.version !== entry.version) return true;
   }
-  return !existsSync('node_modules');
+  return false;
+}
+
+/** A workspace counts as installed when it is there, whoever linked it. */
+function linkTo(path, entry) {
+  return existsSync(join(root, path)) ? entry : undefined;
 }
 
 function install() {

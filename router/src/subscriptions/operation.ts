@@ -7,9 +7,10 @@
 import type { SubscriptionNode } from '@apollo/query-planner';
 import { bytesOfSubscription } from '@taskflow/kit/identity';
 import { type DocumentNode, GraphQLError, type GraphQLFormattedError, type OperationTypeNode } from 'graphql';
-import { type Exchange, paramsOf, preparedOf, Refusal } from '../exchange.ts';
+import { type Exchange, type OperationParams, paramsOf, preparedOf, Refusal } from '../exchange.ts';
 import type { LoadedSupergraph } from '../gateway/loaded-supergraph.ts';
 import type { Pipeline } from '../pipeline.ts';
+import { checkedParams } from '../stages/body-limits.ts';
 import { createDelivery, type Delivery, type DeliveryLimits, type Failure } from './delivery.ts';
 import { createEventRenderer } from './events.ts';
 import { openFeed } from './feeds.ts';
@@ -33,6 +34,17 @@ export interface FrameSink {
   bufferedBytes(): number;
 }
 
+/** The payload of a `subscribe` message, as graphql-ws has checked it. */
+export interface SubscribeMessage {
+  readonly query: string;
+  readonly operationName?: string | null | undefined;
+  readonly variables?: Record<string, unknown> | null | undefined;
+  readonly extensions?: Record<string, unknown> | null | undefined;
+}
+
+/** Filters nest; nothing a person or a tool writes nests this deep. */
+const MESSAGE_DEPTH_MAX = 32;
+
 export interface Refused {
   readonly kind: 'refused';
   readonly errors: readonly GraphQLError[];
@@ -46,14 +58,16 @@ export interface Started {
   readonly delivery: Delivery;
 }
 
-/** Starts the operation of an exchange whose params are set. Never rejects: what is wrong is told as errors. */
+/** Starts the operation that a subscribe message asks for. Never rejects: what is wrong is told as errors. */
 export async function startOperation(
   deps: OperationDeps,
   exchange: Exchange,
+  message: SubscribeMessage,
   sink: FrameSink,
 ): Promise<Refused | Started> {
   const { pipeline } = deps;
   try {
+    exchange.params = paramsOfMessage(message);
     const refusal = await pipeline.prepare(exchange);
     if (refusal) return { kind: 'refused', errors: toGraphQLErrors(refusal.body?.errors) };
     const { document, operation, supergraph } = preparedOf(exchange);
@@ -63,6 +77,23 @@ export async function startOperation(
   } catch (error) {
     return refuse(pipeline, exchange, error instanceof Error ? error : new Error(String(error)));
   }
+}
+
+function paramsOfMessage(message: SubscribeMessage): OperationParams {
+  if (isDeeperThan(message, MESSAGE_DEPTH_MAX)) {
+    throw new Refusal('BAD_REQUEST', `The message nests deeper than ${MESSAGE_DEPTH_MAX} levels.`);
+  }
+  return checkedParams({ ...message });
+}
+
+/** Walks without recursion: a message that nests too deeply overflows the stack of whoever does not. */
+function isDeeperThan(value: unknown, levels: number): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > levels) return true;
+    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []));
+  }
+  return false;
 }
 
 /** A refusal as the client reads it, through the same response stages as every other error. */

@@ -20,6 +20,7 @@ import {
   type Refused,
   refuse,
   type Started,
+  type SubscribeMessage,
   startOperation,
 } from './operation.ts';
 import type { Seats } from './seats.ts';
@@ -30,13 +31,8 @@ export interface SessionDeps extends OperationDeps {
   /** Sockets without a token are let in, and their subgraphs get no signed context. */
   readonly isAnonymousAllowed: boolean;
   readonly operationsMax: number;
-}
-
-export interface SubscribeMessage {
-  readonly query: string;
-  readonly operationName?: string | null | undefined;
-  readonly variables?: Record<string, unknown> | null | undefined;
-  readonly extensions?: Record<string, unknown> | null | undefined;
+  /** The client's address; behind trusted proxies that is not the peer's. */
+  addressOf(request: IncomingMessage): string;
 }
 
 export type Iteration = AsyncGenerator<never, void, void>;
@@ -55,8 +51,8 @@ export interface Session {
   close(code: CloseCode, reason: string): void;
   /** Gives back what the session holds, once the socket is gone. Safe to call twice. */
   release(): void;
-  /** True while a query or mutation waits for its answer. */
-  isAnswering(): boolean;
+  /** Operations that have not ended; those of them that are queries and mutations. */
+  status(): { operations: number; answering: number };
 }
 
 export function createSession(deps: SessionDeps, socket: WebSocket, request: IncomingMessage): Session {
@@ -89,18 +85,12 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
     else close(CLOSE.unauthenticated, 'TOKEN_EXPIRED: refresh the access token and connect again.');
   }
 
-  function exchangeOf(message: SubscribeMessage): Exchange {
+  function newExchange(): Exchange {
     return createExchange({
       transport: 'socket',
       headers: headersOf(request),
-      clientAddress: request.socket.remoteAddress ?? '',
+      clientAddress: deps.addressOf(request),
       authorization,
-      params: {
-        query: message.query,
-        operationName: message.operationName ?? undefined,
-        variables: message.variables ?? {},
-        extensions: message.extensions ?? {},
-      },
     });
   }
 
@@ -120,10 +110,10 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
   return {
     release,
     close,
-    isAnswering: () => answering > 0,
+    status: () => ({ operations, answering }),
     async connect(params) {
       const given = params?.authorization ?? params?.Authorization;
-      authorization = given === undefined || given === null ? undefined : String(given);
+      authorization = typeof given === 'string' ? given : undefined;
       try {
         token = await deps.pipeline.verifyToken(authorization);
       } catch (error) {
@@ -150,7 +140,7 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
       return true;
     },
     async start(id, message) {
-      const exchange = exchangeOf(message);
+      const exchange = newExchange();
       if (operations >= deps.operationsMax) {
         const sentence = `A socket carries at most ${deps.operationsMax} operations at a time.`;
         return refuse(deps.pipeline, exchange, new Refusal('RATE_LIMITED', sentence, { retryable: true }));
@@ -164,6 +154,7 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
       const started = await startOperation(
         deps,
         exchange,
+        message,
         sinkOf(id, () => hasLeft),
       );
       starting.delete(id);

@@ -16,6 +16,7 @@ import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import type { LoadedSupergraph } from '../gateway/loaded-supergraph.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { Revocation } from '../revocation.ts';
+import { originMatcher } from '../stages/cors-csrf.ts';
 import { CLOSE } from './close-codes.ts';
 import type { DeliveryLimits } from './delivery.ts';
 import { createGate } from './gate.ts';
@@ -27,8 +28,10 @@ export interface SubscriptionSocketOptions {
   readonly pipeline: Pipeline;
   readonly revocation: Pick<Revocation, 'check' | 'onRevoked'>;
   readonly log: Log;
+  /** The client's address, where the peer is a trusted proxy. */
+  addressOf?(request: IncomingMessage): string;
   readonly config: {
-    /** Origins of pages that may connect, besides our own. A request without an Origin is not a page: let in. */
+    /** Pages that may connect besides our own, as CORS takes them. No Origin means no page: let in. */
     readonly origins: readonly string[];
     /** Sockets without a token are let in, and calls are not signed. */
     readonly isAnonymousAllowed?: boolean;
@@ -42,13 +45,19 @@ export interface SubscriptionSocketOptions {
   };
 }
 
+export interface SubscriptionStatus {
+  readonly sockets: number;
+  /** Operations of all sockets that have not ended. */
+  readonly operations: number;
+  /** Events being rendered, and those whose turn has not come. */
+  readonly events: { running: number; waiting: number };
+  /** By address of the subgraph. */
+  readonly upstreams: Readonly<Record<string, ReturnType<Upstream['status']>>>;
+}
+
 export interface SubscriptionSocket {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  status(): {
-    sockets: number;
-    events: { running: number; waiting: number };
-    upstreams: Record<string, object>;
-  };
+  status(): SubscriptionStatus;
   /** Resolves when every client and upstream socket is closed. Safe to call twice. */
   stop(): Promise<void>;
 }
@@ -73,12 +82,15 @@ const RENDERS_MAX = 64;
 
 export function createSubscriptionSocket(options: SubscriptionSocketOptions): SubscriptionSocket {
   const { config, log, revocation } = options;
+  const { path = '/graphql' } = config;
+  const isAllowedOrigin = originMatcher(config.origins);
   const upstreams = new Map<string, Upstream>();
   const gate = createGate(RENDERS_MAX);
   const deps: SessionDeps = {
     pipeline: options.pipeline,
     revocation,
     gate,
+    addressOf: options.addressOf ?? ((request) => request.socket.remoteAddress ?? ''),
     upstreamOf: (supergraph, subgraph) => upstreamOf(upstreams, supergraph, subgraph, log),
     seats: createSeats(config.socketsPerUserMax ?? SOCKETS_PER_USER_MAX),
     isAnonymousAllowed: config.isAnonymousAllowed ?? false,
@@ -128,12 +140,13 @@ export function createSubscriptionSocket(options: SubscriptionSocketOptions): Su
 
   return {
     handleUpgrade(request, socket, head) {
-      const refusal = stopping ? '503 Service Unavailable' : refusalOf(request, config);
+      const refusal = stopping ? '503 Service Unavailable' : refusalOf(request, path, isAllowedOrigin);
       if (refusal) return refuseUpgrade(socket, refusal);
       server.handleUpgrade(request, socket, head, accept);
     },
     status: () => ({
       sockets: clients.size,
+      operations: [...clients.values()].reduce((sum, session) => sum + session.status().operations, 0),
       events: gate.status(),
       upstreams: Object.fromEntries([...upstreams].map(([url, upstream]) => [url, upstream.status()])),
     }),
@@ -204,11 +217,12 @@ function upstreamOf(known: Map<string, Upstream>, supergraph: LoadedSupergraph, 
 
 function refusalOf(
   request: IncomingMessage,
-  { origins, path = '/graphql' }: SubscriptionSocketOptions['config'],
+  path: string,
+  isAllowed: (origin: string) => boolean,
 ): string | null {
   if (request.url?.split('?')[0] !== path) return '404 Not Found';
   const { origin, host } = request.headers;
-  if (origin === undefined || origins.includes(origin)) return null;
+  if (origin === undefined || isAllowed(origin)) return null;
   // Our own page. A page that rebinds its name to our address passes too, and still has no token.
   if (host !== undefined && (origin === `http://${host}` || origin === `https://${host}`)) return null;
   return '403 Forbidden';
@@ -253,7 +267,7 @@ async function closeStaggered(clients: ReadonlyMap<WebSocket, Session>, drainMs:
       });
       // One a millisecond, so that a lone developer's socket does not hold up Ctrl-C.
       await pause(Math.min(index, (drainMs / 2) * (index / all.length)));
-      while (session.isAnswering() && Date.now() < deadline) await pause(ANSWER_POLL_MS);
+      while (session.status().answering > 0 && Date.now() < deadline) await pause(ANSWER_POLL_MS);
       session.close(CLOSE.goingAway, 'The server is going away: connect again.');
       setTimeout(() => socket.terminate(), Math.max(0, deadline - Date.now())).unref();
       await gone;

@@ -1,0 +1,379 @@
+/**
+ * A small world for the socket: two real subgraphs (task owns the events, user owns the names) on ports of their
+ * own, the router's pipeline in front of them, and clients that read every frame from the first.
+ */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { composeServices } from '@apollo/composition';
+import { parseKeyRing } from '@taskflow/kit/config';
+import { DomainError } from '@taskflow/kit/errors';
+import type { Viewer } from '@taskflow/kit/identity';
+import { createLog } from '@taskflow/kit/log';
+import type { RequestContext } from '@taskflow/kit/service';
+import { createGraphqlService, type GraphqlService } from '@taskflow/kit/service';
+import { GraphQLError, parse } from 'graphql';
+import { Agent } from 'undici';
+import { onTestFinished } from 'vitest';
+import { WebSocket } from 'ws';
+import { readRouterConfig } from '../../src/config.ts';
+import { Refusal } from '../../src/exchange.ts';
+import { loadSupergraph } from '../../src/gateway/loaded-supergraph.ts';
+import { createSubgraphCalls } from '../../src/gateway/subgraph-calls.ts';
+import { callStages, createPipeline } from '../../src/pipeline.ts';
+import type { RevocationReason } from '../../src/revocation.ts';
+import { createSubscriptionSocket, type SubscriptionSocketOptions } from '../../src/subscriptions/socket.ts';
+import type { AccessToken } from '../../src/tokens.ts';
+
+const log = createLog({ process: 'test', level: process.env.LOG_LEVEL ?? 'silent' });
+const CONTEXT_KEY = 'test:0123456789012345678901234567890123456789';
+
+const LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key"])';
+const TASK_SDL = `${LINK}
+  type Query { ping(delayMs: Int): String! }
+  type Mutation { poke: Int! }
+  type Subscription { taskEvents(after: String, refuse: String): TaskEvent! }
+  union TaskEvent = TaskChange | StreamHeartbeat | ResyncRequired
+  type TaskChange { cursor: String! number: Int! text: String! watchers: [User!]! actor: User }
+  type StreamHeartbeat { cursor: String! }
+  type ResyncRequired { cursor: String! }
+  type User @key(fields: "id", resolvable: false) { id: ID! }`;
+const USER_SDL = `${LINK}
+  type Query { me: User }
+  type User @key(fields: "id") { id: ID! name: String! }`;
+
+/** What the task subgraph has to tell, in order; a stand-in for its outbox and feed. */
+export class EventLog {
+  readonly events: { position: number; text: string; kind: string }[] = [];
+  /** Streams that are open now, and how often one was opened, with what position. */
+  open = 0;
+  readonly opened: { viewer: string | undefined; resumeAfter: number | null }[] = [];
+  /** The next this many subscriptions are refused as a passing outage. */
+  outages = 0;
+  private readonly wakers = new Set<() => void>();
+
+  push(text = 'changed', kind = 'TaskChange'): void {
+    this.events.push({ position: this.events.length + 1, text, kind });
+    for (const wake of this.wakers) wake();
+  }
+
+  stream(context: RequestContext, after: string | null): AsyncIterableIterator<object> {
+    const { resumeAfter, viewer } = context;
+    this.opened.push({ viewer: viewer?.userId, resumeAfter });
+    let at = resumeAfter ?? (after === null ? this.events.length : Number(after));
+    let wake = () => {};
+    let isOver = false;
+    const onPush = () => wake();
+    this.wakers.add(onPush);
+    this.open++;
+    const over = () => {
+      if (!isOver) this.open--;
+      isOver = true;
+      this.wakers.delete(onPush);
+      wake();
+      return Promise.resolve({ done: true as const, value: undefined });
+    };
+    return {
+      next: async () => {
+        while (!isOver && at >= this.events.length) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+        const event = this.events[at++];
+        if (isOver || !event) return over();
+        return { done: false, value: { taskEvents: eventOf(event), position: event.position } };
+      },
+      return: over,
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
+  }
+}
+
+function eventOf({ position, text, kind }: EventLog['events'][number]) {
+  const cursor = `c${position}`;
+  if (kind !== 'TaskChange') return { __typename: kind, cursor };
+  const watchers = Array.from({ length: 10 }, (_, index) => ({ id: `u${index}` }));
+  return { __typename: kind, cursor, number: position, text, watchers, actor: { id: 'u1' } };
+}
+
+export interface World {
+  readonly url: string;
+  readonly log: EventLog;
+  /** Requests that reached the subgraph `user`. */
+  readonly userCalls: string[];
+  readonly task: { stop(): Promise<void>; start(): Promise<void> };
+  readonly user: { stop(): Promise<void> };
+  readonly sockets: ReturnType<typeof createSubscriptionSocket>;
+  token(user: string, expiresInMs?: number): string;
+  revoke(user: string, reason: RevocationReason): void;
+  /** A socket, not yet initialised. */
+  open(options?: { protocol?: string | null; origin?: string; path?: string }): Client;
+  /** A socket whose connection_init was acknowledged. */
+  connect(user?: string): Promise<Client>;
+}
+
+export async function aWorld(options: Partial<SubscriptionSocketOptions['config']> = {}): Promise<World> {
+  const events = new EventLog();
+  const userCalls: string[] = [];
+  const taskOn = (port: number) => aSubgraph('task', TASK_SDL, taskResolvers(events), port);
+  let task = await taskOn(0);
+  const taskPort = Number(new URL(task.url).port);
+  const user = await aSubgraph('user', USER_SDL, USER_RESOLVERS, 0, userCalls);
+  const dispatcher = new Agent();
+  const ring = parseKeyRing(CONTEXT_KEY);
+  const config = { ...readRouterConfig({}), keyRings: { task: ring, user: ring } };
+  const supergraph = await loadSupergraph({
+    sdl: supergraphSdl(),
+    subgraphUrls: { task: `${task.url}/graphql`, user: `${user.url}/graphql` },
+    plansMax: 100,
+    call: createSubgraphCalls({ stages: callStages({ config }), dispatcher, log }),
+    log,
+  });
+  const revoked = new Map<string, RevocationReason>();
+  const listeners = new Set<(orgId: string) => void>();
+  const isAnonymous = options.isAnonymousAllowed === true;
+  const pipeline = createPipeline({
+    config,
+    supergraph: { current: () => supergraph },
+    tokens: isAnonymous ? null : { verify: async (text) => verified(text, revoked) },
+    log,
+  });
+  const sockets = createSubscriptionSocket({
+    pipeline,
+    revocation: {
+      check: ({ viewer }) => revoked.get(viewer.userId) ?? null,
+      onRevoked(listener) {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    },
+    log,
+    config: { origins: ['https://allowed.test'], drainMs: 500, ...options },
+  });
+  const server = createServer((_request, response) => response.writeHead(404).end());
+  server.on('upgrade', (request, socket, head) => sockets.handleUpgrade(request, socket, head));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/graphql`;
+  const clients = new Set<Client>();
+  onTestFinished(async () => {
+    for (const client of clients) client.socket.terminate();
+    await sockets.stop();
+    server.closeAllConnections();
+    server.close();
+    await Promise.all([task.stop(), user.stop(), dispatcher.destroy()]);
+  });
+
+  const world: World = {
+    url,
+    log: events,
+    userCalls,
+    sockets,
+    user,
+    task: {
+      stop: () => task.stop(),
+      async start() {
+        task = await taskOn(taskPort);
+      },
+    },
+    token: (name, expiresInMs = 60_000) => `Bearer ${name}.${Date.now() + expiresInMs}`,
+    revoke(name, reason) {
+      revoked.set(name, reason);
+      for (const listener of listeners) listener('org1');
+    },
+    open(how = {}) {
+      const client = new Client(how.path ? url.replace('/graphql', how.path) : url, how);
+      clients.add(client);
+      return client;
+    },
+    async connect(name = 'ada') {
+      const client = world.open();
+      await client.init({ authorization: world.token(name) });
+      return client;
+    },
+  };
+  return world;
+}
+
+/** A stand-in for the token verifier, whose own tests are elsewhere: `Bearer <user>.<expiry>`. */
+function verified(text: string | undefined, revoked: Map<string, RevocationReason>): AccessToken | null {
+  if (text === undefined) return null;
+  const [, name, expiry] = /^Bearer (\w+)\.(\d+)$/.exec(text) ?? [];
+  if (!name || name === 'mallory') throw new Refusal('UNAUTHENTICATED', 'no', { status: 401 });
+  const expiresAt = Number(expiry);
+  if (expiresAt <= Date.now()) throw new Refusal('TOKEN_EXPIRED', 'no', { status: 401 });
+  const reason = revoked.get(name);
+  if (reason) throw new Refusal(reason, 'no', { status: 401 });
+  const viewer: Viewer = { orgId: 'org1', userId: name, role: 'MEMBER', sessionId: `s-${name}` };
+  return { viewer, epoch: 1, expiresAt };
+}
+
+function taskResolvers(events: EventLog) {
+  let pokes = 0;
+  return {
+    Query: {
+      async ping(_: unknown, { delayMs }: { delayMs?: number }) {
+        if (delayMs) await new Promise((resolve) => setTimeout(resolve, delayMs));
+        return 'pong';
+      },
+    },
+    Mutation: { poke: () => ++pokes },
+    Subscription: {
+      taskEvents: {
+        subscribe(_: unknown, args: { after?: string; refuse?: string }, context: RequestContext) {
+          const code = events.outages-- > 0 ? 'SUBGRAPH_UNAVAILABLE' : args.refuse;
+          if (code === 'SUBGRAPH_UNAVAILABLE') throw new DomainError(code, 'Later.', { retryable: true });
+          if (code) throw new GraphQLError('No.', { extensions: { code } });
+          return events.stream(context, args.after ?? null);
+        },
+      },
+    },
+  };
+}
+
+const USER_RESOLVERS = {
+  Query: {
+    me: (_: unknown, _args: unknown, { viewer }: RequestContext) => ({ id: viewer?.userId, name: 'Me' }),
+  },
+  User: {
+    __resolveReference: ({ id }: { id: string }) => ({ id, name: `Name of ${id}` }),
+  },
+};
+
+async function aSubgraph(
+  name: string,
+  typeDefs: string,
+  resolvers: object,
+  port: number,
+  calls: string[] = [],
+): Promise<GraphqlService> {
+  const service = createGraphqlService({
+    name,
+    host: '127.0.0.1',
+    port,
+    typeDefs: parse(typeDefs),
+    resolvers,
+    contextRing: parseKeyRing(CONTEXT_KEY),
+    allowUnsigned: true,
+    log,
+    context: () => ({}),
+    probes: {},
+    anonymousFields: ['ping', 'taskEvents'],
+    observe: { onRequest: ({ query }) => void calls.push(query) },
+  });
+  await service.start();
+  return service;
+}
+
+function supergraphSdl(): string {
+  const composed = composeServices([
+    { name: 'task', typeDefs: parse(TASK_SDL), url: 'http://127.0.0.1:1/graphql' },
+    { name: 'user', typeDefs: parse(USER_SDL), url: 'http://127.0.0.1:2/graphql' },
+  ]);
+  if (!composed.supergraphSdl) throw new AggregateError(composed.errors ?? [], 'composition failed');
+  return composed.supergraphSdl;
+}
+
+/** Long enough for a busy machine; a test that reaches it has failed. */
+const DEADLINE_MS = 10_000;
+
+interface Frame {
+  readonly id?: string;
+  readonly type: string;
+  // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever the selection was
+  readonly payload?: any;
+}
+
+/** A raw graphql-transport-ws client: nothing is hidden, every frame is kept from the first. */
+export class Client {
+  readonly socket: WebSocket;
+  readonly closed: Promise<{ code: number; reason: string }>;
+  private readonly frames: Frame[] = [];
+  private wake = () => {};
+
+  constructor(
+    url: string,
+    { protocol = 'graphql-transport-ws', origin }: { protocol?: string | null; origin?: string },
+  ) {
+    this.socket = new WebSocket(
+      url,
+      protocol === null ? [] : [protocol],
+      origin === undefined ? {} : { origin },
+    );
+    this.socket.on('message', (bytes) => {
+      this.frames.push(JSON.parse(String(bytes)));
+      this.wake();
+    });
+    this.closed = new Promise((resolve, reject) => {
+      this.socket.on('close', (code, reason) => resolve({ code, reason: String(reason) }));
+      this.socket.on('unexpected-response', (_request, response) => {
+        reject(new Error(`HTTP ${response.statusCode}`));
+        this.socket.terminate();
+      });
+      this.socket.on('error', () => {});
+    });
+    this.closed.catch(() => {});
+  }
+
+  async opened(): Promise<this> {
+    if (this.socket.readyState !== WebSocket.OPEN) {
+      await within(new Promise((resolve) => this.socket.once('open', resolve)), 'the socket to open');
+    }
+    return this;
+  }
+
+  async send(message: object | string | Buffer): Promise<void> {
+    await this.opened();
+    const isRaw = typeof message === 'string' || Buffer.isBuffer(message);
+    this.socket.send(isRaw ? message : JSON.stringify(message));
+  }
+
+  async init(payload?: object): Promise<void> {
+    await this.send({ type: 'connection_init', ...(payload ? { payload } : {}) });
+    await this.next('connection_ack');
+  }
+
+  async subscribe(id: string, query: string, variables: object = {}): Promise<void> {
+    await this.send({ id, type: 'subscribe', payload: { query, variables } });
+  }
+
+  /** The next frame; it must be of this type. */
+  async next(type = 'next'): Promise<Frame> {
+    const frame = await within(this.shift(), `a frame ${type}`);
+    if (frame.type !== type) throw new Error(`expected ${type}, got ${JSON.stringify(frame)}`);
+    return frame;
+  }
+
+  /** Frames that have arrived and nobody asked for. */
+  get waiting(): readonly Frame[] {
+    return this.frames;
+  }
+
+  private async shift(): Promise<Frame> {
+    for (;;) {
+      const frame = this.frames.shift();
+      if (frame) return frame;
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+      });
+    }
+  }
+}
+
+export async function within<T>(work: Promise<T>, what: string, ms = DEADLINE_MS): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${ms} ms for ${what}`)), ms);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+/** Waits until `condition` holds. */
+export async function until(condition: () => boolean, what: string): Promise<void> {
+  const deadline = Date.now() + DEADLINE_MS;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`waited ${DEADLINE_MS} ms for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

@@ -96,17 +96,6 @@ export function describeVariables(variables: Variables): VariableDescription[] {
   });
 }
 
-/** For `main.ts`: runs, and turns a ConfigError into its one message on stderr and exit code 1. */
-export async function exitOnConfigError<T>(run: () => T | Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${error.message}\n`);
-    process.exit(1);
-  }
-}
-
 const KEY_ID = /^[A-Za-z0-9_-]{1,32}$/;
 /** HMAC-SHA256 keys shorter than the hash weaken it (RFC 2104 §3). */
 const KEY_SECRET_LENGTH_MIN = 32;

@@ -108,6 +108,7 @@ describe('toClientError', () => {
     ['a bug', new Error('secret of 10.0.0.1')],
     ['a policy that met no tenant', Object.assign(new Error('invalid uuid: secret'), { code: '22P02' })],
     ['a thrown string', 'secret'],
+    ['a code that is for payloads only', new DomainError('ACCOUNT_LOCKED', 'secret')],
     ['an unknown code', new GraphQLError('secret', { extensions: { code: 'WHATEVER', sql: 'secret' } })],
   ])('tells nothing about %s and logs it', (_name, error) => {
     const { lines, ...client } = told(error);

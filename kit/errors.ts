@@ -141,14 +141,15 @@ export function toClientError(
 
 interface Told {
   message: string;
-  code: ErrorCode | UserErrorCode;
+  code: ErrorCode;
   retryable?: boolean;
   retryAfterMs?: number;
 }
 
 function describe(error: unknown, requestId: string | null, log: Log): Told {
   const original = originalOf(error);
-  if (original instanceof DomainError) {
+  // A code for userErrors only (CONFLICT, …) that arrives here is a mutation without payloadOf: a bug.
+  if (original instanceof DomainError && isErrorCode(original.code)) {
     return { message: original.message, code: original.code, ...retryOf(original.details) };
   }
   if (error instanceof GraphQLError) {

@@ -18,7 +18,7 @@ import { DomainError } from './errors.ts';
 import { createHealth, type Probes } from './health.ts';
 import { CONTEXT_HEADER, type KeyRing } from './identity.ts';
 import type { Log } from './log.ts';
-import { type BuildContext, createGate } from './service-context.ts';
+import { type BuildContext, createGate, type Origin } from './service-context.ts';
 import {
   badRequest,
   createGraphqlHttp,
@@ -85,13 +85,16 @@ const DRAIN_DEADLINE_MS = 10_000;
 /** For each step of `onStop`: a pool that hangs must not keep the next one from closing. */
 const STOP_STEP_DEADLINE_MS = 5_000;
 
+/** A call in process has no address that could excuse a missing signature. */
+const IN_PROCESS: Origin = { address: undefined, isDirect: false };
+
 interface Run {
   phase: 'starting' | 'serving' | 'stopping';
   readonly server: Server;
   readonly graphql: GraphqlHttp;
   readonly sockets: SocketServer;
-  /** Responses not yet finished. */
-  readonly inFlight: Set<ServerResponse>;
+  /** Answers not yet finished, over HTTP and in process. */
+  readonly inFlight: Set<Promise<unknown>>;
   isClosing: boolean;
 }
 
@@ -126,6 +129,7 @@ export function createGraphqlService(options: GraphqlServiceOptions): GraphqlSer
     };
     created.server.on('request', (request, response) => void serve(created, request, response));
     created.server.on('upgrade', (request, socket, head) => {
+      socket.on('error', () => {}); // a peer that vanishes here must not end the process
       if (pathOf(request) === GRAPHQL_PATH && !created.isClosing)
         created.sockets.upgrade(request, socket, head);
       else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
@@ -134,8 +138,7 @@ export function createGraphqlService(options: GraphqlServiceOptions): GraphqlSer
   }
 
   async function serve(current: Run, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    current.inFlight.add(response);
-    response.once('close', () => current.inFlight.delete(response));
+    track(current, new Promise((closed) => response.once('close', closed)));
     let result: HttpAnswer;
     try {
       result = current.isClosing ? refuseWhileClosing() : await route(current, request);
@@ -231,8 +234,8 @@ export function createGraphqlService(options: GraphqlServiceOptions): GraphqlSer
       return stopping;
     },
     async call(context, body) {
-      if (run?.phase !== 'serving') return refuseWhileClosing();
-      return run.graphql.answer({ context, body, origin: { address: undefined, isDirect: false } });
+      if (!run || run.isClosing || run.phase === 'starting') return refuseWhileClosing();
+      return track(run, run.graphql.answer({ context, body, origin: IN_PROCESS }));
     },
   };
 }
@@ -258,16 +261,23 @@ function json(status: number, body: unknown): HttpAnswer {
   return { status, headers: { ...JSON_HEADERS, 'cache-control': 'no-store' }, body: JSON.stringify(body) };
 }
 
+function track<T>(run: Run, work: Promise<T>): Promise<T> {
+  const tracked = work.finally(() => run.inFlight.delete(tracked));
+  run.inFlight.add(tracked);
+  return tracked;
+}
+
 async function drain(run: Run, log: Log): Promise<void> {
   run.isClosing = true;
   const closed = new Promise<void>((resolve) => {
     run.server.close(() => resolve());
   });
+  const cut = Promise.withResolvers<void>();
   const deadline = setTimeout(() => {
     log.warn({ inFlight: run.inFlight.size }, 'requests were cut at the drain deadline');
-    run.server.closeAllConnections();
+    cut.resolve();
   }, DRAIN_DEADLINE_MS);
-  await Promise.all([...run.inFlight].map((response) => new Promise((done) => response.once('close', done))));
+  await Promise.race([Promise.all(run.inFlight), cut.promise]);
   clearTimeout(deadline);
   await run.sockets.close();
   run.server.closeAllConnections();

@@ -8,8 +8,8 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { composeServices } from '@apollo/composition';
-import { Supergraph } from '@apollo/federation-internals';
-import { type DocumentNode, GraphQLError, printSchema } from 'graphql';
+import { printSchema, Supergraph } from '@apollo/federation-internals';
+import { type DocumentNode, GraphQLError, parse } from 'graphql';
 import { requiresWithArguments, undescribed } from './lint.ts';
 import { type ReadSdl, readSdlFile, type SubgraphName, subgraphDocument, subgraphs } from './sdl.ts';
 
@@ -47,11 +47,11 @@ export function composeSupergraph(readSdl: ReadSdl = readSdlFile): ComposedSuper
   const composed = composeServices(documents);
   if (composed.errors) throw new CompositionError(composed.errors.map(placed));
 
-  const api = Supergraph.build(composed.supergraphSdl).apiSchema().toGraphQLJSSchema();
-  refuse(undescribed(api));
+  const api = printSchema(Supergraph.build(composed.supergraphSdl).apiSchema());
+  refuse(undescribed(parse(api)));
   return {
     supergraph: `${NOTE}${composed.supergraphSdl.trimEnd()}\n`,
-    api: `${NOTE}${printSchema(api)}\n`,
+    api: `${NOTE}${api.trimEnd()}\n`,
   };
 }
 

@@ -5,15 +5,10 @@
 import {
   type ConstDirectiveNode,
   type DocumentNode,
-  type GraphQLNamedType,
-  type GraphQLSchema,
-  isEnumType,
-  isInputObjectType,
-  isInterfaceType,
-  isObjectType,
-  isSpecifiedScalarType,
   Kind,
   parse,
+  type StringValueNode,
+  type TypeDefinitionNode,
   visit,
 } from 'graphql';
 
@@ -21,34 +16,45 @@ import {
  * Everything that a stranger can see has a description in full sentences. Read from the composed API, so that a
  * type which several subgraphs share is described once, by its owner.
  */
-export function undescribed(api: GraphQLSchema): string[] {
+export function undescribed(api: DocumentNode): string[] {
   const complaints: string[] = [];
-  const look = (name: string, description: string | null | undefined) => {
-    const text = description?.trim();
+  const look = (name: string, description: StringValueNode | undefined) => {
+    const text = description?.value.trim();
     if (!text) complaints.push(`${name} has no description.`);
     else if (!/^[^a-z].*\.$/s.test(text))
       complaints.push(`${name} is not described in full sentences: "${text}"`);
   };
-  for (const type of Object.values(api.getTypeMap())) {
-    if (type.name.startsWith('__') || isSpecifiedScalarType(type)) continue;
-    look(type.name, type.description);
-    for (const [name, description] of describable(type)) look(`${type.name}.${name}`, description);
+  for (const type of api.definitions) {
+    if (!isTypeDefinition(type)) continue;
+    look(type.name.value, type.description);
+    for (const [name, description] of partsOf(type)) look(`${type.name.value}.${name}`, description);
   }
   return complaints;
 }
 
-type Described = readonly [name: string, description: string | null | undefined];
+function isTypeDefinition(node: { kind: string }): node is TypeDefinitionNode {
+  return node.kind.endsWith('TypeDefinition');
+}
 
-function describable(type: GraphQLNamedType): Described[] {
-  if (isEnumType(type)) return type.getValues().map((value) => [value.name, value.description]);
-  if (isInputObjectType(type)) {
-    return Object.values(type.getFields()).map((field) => [field.name, field.description]);
+type Described = readonly [name: string, description: StringValueNode | undefined];
+
+function partsOf(type: TypeDefinitionNode): Described[] {
+  switch (type.kind) {
+    case Kind.ENUM_TYPE_DEFINITION:
+      return (type.values ?? []).map((value) => [value.name.value, value.description]);
+    case Kind.INPUT_OBJECT_TYPE_DEFINITION:
+      return (type.fields ?? []).map((field) => [field.name.value, field.description]);
+    case Kind.OBJECT_TYPE_DEFINITION:
+    case Kind.INTERFACE_TYPE_DEFINITION:
+      return (type.fields ?? []).flatMap((field) => [
+        [field.name.value, field.description] as Described,
+        ...(field.arguments ?? []).map(
+          (arg): Described => [`${field.name.value}(${arg.name.value})`, arg.description],
+        ),
+      ]);
+    default:
+      return [];
   }
-  if (!isObjectType(type) && !isInterfaceType(type)) return [];
-  return Object.values(type.getFields()).flatMap((field) => [
-    [field.name, field.description] as Described,
-    ...field.args.map((arg): Described => [`${field.name}(${arg.name})`, arg.description]),
-  ]);
 }
 
 /**

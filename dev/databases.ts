@@ -9,31 +9,19 @@
  * In the first two cases the three addresses are derived; passwords come from the installation's secrets.
  */
 import { bootstrap } from '@taskflow/prisma/bootstrap';
+import { roleOf, roles, type Subgraph, subgraphs, urlOf, variableOf } from '@taskflow/prisma/databases';
 import { migrate } from '@taskflow/prisma/migrate';
 import pg from 'pg';
-
-export const SUBGRAPHS = ['user', 'org', 'task', 'notification'] as const;
-export type Subgraph = (typeof SUBGRAPHS)[number];
-
-const ROLES = ['app', 'system', 'owner'] as const;
-type Role = (typeof ROLES)[number];
 
 /** A server on this machine or network that does not answer for this long is not there. */
 const CONNECT_TIMEOUT_MS = 5_000;
 
-export const roleOf = (subgraph: Subgraph, role: Role) => `taskflow_${subgraph}_${role}`;
-
 /** The names under which the passwords of the derived roles are kept. */
-export const ROLE_NAMES = SUBGRAPHS.flatMap((subgraph) => ROLES.map((role) => roleOf(subgraph, role)));
-
-export function variableOf(subgraph: Subgraph, role: Role): string {
-  const prefix = subgraph.toUpperCase();
-  return role === 'app' ? `${prefix}_DATABASE_URL` : `${prefix}_${role.toUpperCase()}_DATABASE_URL`;
-}
+export const ROLE_NAMES = subgraphs.flatMap((subgraph) => roles.map((role) => roleOf(subgraph, role)));
 
 /** The subgraphs that bring no address, and so need the embedded server. */
 export function findHomeless(env: NodeJS.ProcessEnv): Subgraph[] {
-  return SUBGRAPHS.filter((subgraph) => !env[variableOf(subgraph, 'app')]);
+  return subgraphs.filter((subgraph) => !env[variableOf(subgraph, 'app')]);
 }
 
 /**
@@ -48,16 +36,20 @@ export async function openDatabases(options: {
   const { env, embeddedUrl, passwords } = options;
   const adminUrls = new Map<string, Subgraph[]>();
   const urls: Record<string, string> = {};
-  for (const subgraph of SUBGRAPHS) {
+  for (const subgraph of subgraphs) {
     const given = env[variableOf(subgraph, 'app')];
     const adminUrl = given ? await adminUrlOf(subgraph, given, env) : embeddedUrl;
     if (adminUrl === null) continue; // the three addresses were given and stay as they are
     adminUrls.set(adminUrl, [...(adminUrls.get(adminUrl) ?? []), subgraph]);
-    for (const role of ROLES)
-      urls[variableOf(subgraph, role)] = deriveUrl(adminUrl, subgraph, role, passwords);
+    for (const role of roles)
+      urls[variableOf(subgraph, role)] = urlOf(adminUrl, {
+        subgraph,
+        role,
+        password: passwords[roleOf(subgraph, role)] ?? '',
+      });
   }
   for (const [adminUrl, subgraphs] of adminUrls) await bootstrap({ adminUrl, subgraphs, passwords });
-  for (const subgraph of SUBGRAPHS) {
+  for (const subgraph of subgraphs) {
     const name = variableOf(subgraph, 'owner');
     await migrate({ subgraph, url: urls[name] ?? env[name] ?? '' });
   }
@@ -89,17 +81,4 @@ async function adminUrlOf(subgraph: Subgraph, url: string, env: NodeJS.ProcessEn
   throw new Error(
     `${variableOf(subgraph, 'app')}: its role may not create databases and roles, so ${missing.join(' and ')} must be set too (or give a role that may).`,
   );
-}
-
-function deriveUrl(
-  adminUrl: string,
-  subgraph: Subgraph,
-  role: Role,
-  passwords: Readonly<Record<string, string>>,
-): string {
-  const url = new URL(adminUrl);
-  url.username = roleOf(subgraph, role);
-  url.password = passwords[url.username] ?? '';
-  url.pathname = `/taskflow_${subgraph}`;
-  return url.href;
 }

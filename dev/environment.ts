@@ -13,10 +13,11 @@ import { ConfigError, describeVariables } from '@taskflow/kit/config';
 import type { Log } from '@taskflow/kit/log';
 import * as notification from '@taskflow/notification/config';
 import * as org from '@taskflow/org/config';
+import { type Subgraph, subgraphs } from '@taskflow/prisma/databases';
 import * as router from '@taskflow/router/config';
 import * as task from '@taskflow/task/config';
 import * as user from '@taskflow/user/config';
-import { findHomeless, openDatabases, ROLE_NAMES, SUBGRAPHS, type Subgraph } from './databases.ts';
+import { findHomeless, openDatabases, ROLE_NAMES } from './databases.ts';
 import { findPortProblem, freePorts, type WantedPort } from './ports.ts';
 import { isKey, keepSecrets, valueOfKey } from './secrets.ts';
 import { type OwnServer, openPostgres, openRedis } from './servers.ts';
@@ -104,7 +105,7 @@ function addressesOf(ports: readonly WantedPort[]): Environment['addresses'] {
 
 /** Whoever moves a subgraph need not tell the router as well; and a process may start in any folder. */
 function pointRouterAt(env: NodeJS.ProcessEnv, addresses: Environment['addresses']): void {
-  for (const subgraph of SUBGRAPHS)
+  for (const subgraph of subgraphs)
     env[`ROUTER_${subgraph.toUpperCase()}_URL`] ||= `${addresses[subgraph]}/graphql`;
   env.ROUTER_JWKS_URL ||= `${addresses.user}/.well-known/jwks.json`;
   env.ROUTER_SUPERGRAPH_FILE ||= resolve(import.meta.dirname, '../schema/supergraph.graphql');

@@ -10,8 +10,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
+import { subgraphs } from '@taskflow/prisma/databases';
 import { createConsoleLog } from './console.ts';
-import { SUBGRAPHS } from './databases.ts';
+
 import { openEnvironment } from './environment.ts';
 import { freePorts } from './ports.ts';
 import type { OwnServer } from './servers.ts';
@@ -19,7 +20,7 @@ import { createStops, type Stops } from './stops.ts';
 
 const root = resolve(import.meta.dirname, '..');
 
-export const PROCESSES = [...SUBGRAPHS, 'router'] as const;
+export const PROCESSES = [...subgraphs, 'router'] as const;
 type ProcessName = (typeof PROCESSES)[number];
 type ServerName = 'postgres' | 'redis';
 export type PartName = ProcessName | ServerName;
@@ -116,7 +117,7 @@ async function launch({ onOutput, ...options }: LaunchOptions): Promise<Processe
   }
 
   for (const name of PROCESSES) await stops.add(name, () => endChild(name, 'SIGTERM'));
-  for (const result of await Promise.allSettled(SUBGRAPHS.map(startChild))) {
+  for (const result of await Promise.allSettled(subgraphs.map(startChild))) {
     if (result.status === 'rejected') throw result.reason;
   }
   await startChild('router');

@@ -50,7 +50,7 @@ const config: CodegenConfig = {
   importExtension: '.ts',
   ignoreNoDocuments: true,
   errorsOnly: true,
-  hooks: { beforeOneFileWrite: [withResolvedParents] },
+  hooks: { beforeOneFileWrite: [withResolvedParents, withoutUnusedImport] },
 };
 
 export default config;
@@ -106,4 +106,9 @@ function mappersSourceOf(name: SubgraphName): string {
  */
 function withResolvedParents(_path: string, content: string): string {
   return content.replace(/^( {2}\w+: \w+Mapper) \| FederationReferenceTypes\['\w+'\];$/gm, '$1;');
+}
+
+/** While no test has a document, the client preset imports what it does not use, which tsconfig.json refuses. */
+function withoutUnusedImport(_path: string, content: string): string {
+  return content.includes('types.') ? content : content.replace(/^import \* as types from .*\n/m, '');
 }

@@ -65,6 +65,7 @@ export const variables = {
   ROUTER_INTROSPECTION_DEPTH_MAX: int(15).describe('Levels of fields below __schema and __type, at most.'),
   ROUTER_ALIASES_MAX: int(30).describe('Aliases written in a document, at most.'),
   ROUTER_ROOT_FIELDS_MAX: int(20).describe('Root fields of an operation, at most.'),
+  ROUTER_REPEATS_MAX: int(20).describe('Times that one selection set may write the same field, at most.'),
   ROUTER_DIRECTIVES_MAX: int(50).describe('Directives written in a document, at most.'),
   ROUTER_SELECTIONS_MAX: int(2_000).describe('Fields of an operation with fragments expanded, at most.'),
   ROUTER_VIEWER_REQUESTS_MAX: int(2_000).describe(
@@ -154,6 +155,7 @@ const ANONYMOUS_DEFAULTS = {
   ROUTER_INTROSPECTION_DEPTH_MAX: '50',
   ROUTER_ALIASES_MAX: '1000',
   ROUTER_ROOT_FIELDS_MAX: '500',
+  ROUTER_REPEATS_MAX: '500',
   ROUTER_DIRECTIVES_MAX: '1000',
   ROUTER_SELECTIONS_MAX: '100000',
   ROUTER_VIEWER_REQUESTS_MAX: '0',
@@ -199,6 +201,7 @@ function limitsOf(values: Values): BodyLimits & OperationLimits {
     introspectionDepthMax: values.ROUTER_INTROSPECTION_DEPTH_MAX,
     aliasesMax: values.ROUTER_ALIASES_MAX,
     rootFieldsMax: values.ROUTER_ROOT_FIELDS_MAX,
+    repeatsMax: values.ROUTER_REPEATS_MAX,
     directivesMax: values.ROUTER_DIRECTIVES_MAX,
     selectionsMax: values.ROUTER_SELECTIONS_MAX,
     credentialFields: CREDENTIAL_FIELDS,

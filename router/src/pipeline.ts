@@ -31,7 +31,7 @@ import type { AccessToken, TokenVerifier } from './tokens.ts';
 /** Returns nothing to let the exchange go on, an answer to end it there, or throws (a Refusal: a coded no). */
 export interface RequestStage {
   readonly name: string;
-  run(exchange: Exchange): Answer | undefined | void | Promise<Answer | undefined | void>;
+  run(exchange: Exchange): Answer | undefined | Promise<Answer | undefined>;
 }
 
 /** Runs on every answer on its way out. */

@@ -3,11 +3,12 @@
 //   serving ─▶ stopping: readiness 503 → (drainDelayMs) → no new connections, `connection: close` on answers
 //              → sockets told to come back elsewhere → requests in flight, ≤ 10 s → connections to subgraphs, Redis
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createLive } from '@taskflow/kit/live';
+import { createLive, type Live } from '@taskflow/kit/live';
 import { createLog, type Log } from '@taskflow/kit/log';
 import { createRedis, type RedisConnections } from '@taskflow/kit/redis';
+import { createHttpServer, listen } from '@taskflow/kit/service-wire';
 import { Agent } from 'undici';
 import type { RouterConfig } from './config.ts';
 import { createSubgraphCalls } from './gateway/subgraph-calls.ts';
@@ -40,13 +41,6 @@ export interface RouterDeps {
 
 export const GRAPHQL_PATH = '/graphql';
 
-/** Slow senders are cut: Node's own 300 s and 60 s let a few thousand of them hold every socket. */
-const REQUEST_TIMEOUT_MS = 10_000;
-const HEADERS_TIMEOUT_MS = 5_000;
-const CONNECTIONS_CHECK_MS = 2_000;
-/** Longer than the 60 s at which load balancers drop an idle connection, so that they close first. */
-const KEEP_ALIVE_TIMEOUT_MS = 65_000;
-const HEADER_BYTES_MAX = 16 * 1024;
 const DRAIN_DEADLINE_MS = 10_000;
 /** Below the 65 s at which subgraphs close an idle connection. */
 const SUBGRAPH_KEEP_ALIVE_MS = 30_000;
@@ -57,7 +51,7 @@ interface Parts {
   log: Log;
   dispatcher: Agent;
   redis: RedisConnections | null;
-  live: { close(): Promise<void> | void } | null;
+  live: Live | null;
   revocation: Revocation;
   supergraph: Supergraph;
   pipeline: Pipeline;
@@ -74,23 +68,15 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
   let stopping: Promise<void> | null = null;
   let port = config.port;
 
-  const server = createServer(
-    {
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-      maxHeaderSize: HEADER_BYTES_MAX,
-    },
-    (request, response) => {
-      inFlight.add(response);
-      response.once('close', () => inFlight.delete(response));
-      serve(request, response).catch((error) => {
-        log.error({ err: error }, 'a request could not be answered');
-        response.destroy();
-      });
-    },
-  );
+  const server = createHttpServer();
+  server.on('request', (request, response) => {
+    inFlight.add(response);
+    response.once('close', () => inFlight.delete(response));
+    serve(request, response).catch((error) => {
+      log.error({ err: error }, 'a request could not be answered');
+      response.destroy();
+    });
+  });
   server.on('upgrade', (request, socket, head) => sockets.handleUpgrade(request, socket, head));
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -144,7 +130,7 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
     async start() {
       try {
         await supergraph.start();
-        await listen(server, config);
+        await listen(server, { name: 'router', host: config.host, port: config.port });
       } catch (error) {
         await this.stop();
         throw error;
@@ -178,7 +164,7 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
   });
   const { redisUrl, subgraphUrls } = config;
   const redis = redisUrl ? createRedis({ url: redisUrl, prefix: deps.redisPrefix ?? '', log }) : null;
-  const live = redis ? createLive(redis) : null;
+  const live = redis ? createLive(redis, log) : null;
   const revocation = redis && live ? createRevocation({ redis, channels: live, log }) : createNoRevocation();
   const tokens = tokensOf(config, { dispatcher, revocation, log });
   const pipeline = createPipeline({ config, supergraph, tokens, log });
@@ -224,20 +210,6 @@ function jsonPage(status: number, body: unknown) {
 /** Somebody typed the GraphQL address into a browser. */
 function isBrowsing({ headers }: IncomingMessage, search: URLSearchParams): boolean {
   return !search.has('query') && (headers.accept ?? '').includes('text/html');
-}
-
-function listen(server: Server, { port, host }: RouterConfig): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const isTaken = error.code === 'EADDRINUSE';
-      const advice = 'stop the other process or set ROUTER_PORT';
-      reject(isTaken ? new Error(`port ${port} on ${host} is already in use: ${advice}`) : error);
-    });
-    server.listen(port, host, () => {
-      server.removeAllListeners('error');
-      resolve();
-    });
-  });
 }
 
 async function drain(

@@ -10,6 +10,8 @@ export interface OperationSize {
   depth: number;
   introspectionDepth: number;
   rootFields: number;
+  /** How often one selection set writes the same response name; validation compares them pair by pair. */
+  repeats: number;
   /** Fields, with every fragment expanded where it is spread. */
   selections: number;
   /** As written, not expanded: a fragment with aliases may be used often. */
@@ -28,6 +30,7 @@ interface SetSize {
   introspectionDepth: number;
   selections: number;
   rootFields: number;
+  repeats: number;
   credentialFields: number;
 }
 
@@ -57,6 +60,7 @@ export function measureDocument(document: DocumentNode, credentialFields: readon
 
   function sizeOf(set: SelectionSetNode): SetSize {
     const size = empty();
+    const written = new Map<string, number>();
     for (const selection of set.selections) {
       if (selection.kind === Kind.FIELD) {
         const below = selection.selectionSet ? sizeOf(selection.selectionSet) : empty();
@@ -69,6 +73,10 @@ export function measureDocument(document: DocumentNode, credentialFields: readon
         );
         size.selections += below.selections + 1;
         size.rootFields++;
+        const responseName = selection.alias?.value ?? name;
+        const times = (written.get(responseName) ?? 0) + 1;
+        written.set(responseName, times);
+        size.repeats = Math.max(size.repeats, below.repeats, times);
         if (credentialFields.includes(name)) size.credentialFields++;
       } else {
         const inner =
@@ -79,6 +87,7 @@ export function measureDocument(document: DocumentNode, credentialFields: readon
         size.introspectionDepth = Math.max(size.introspectionDepth, inner.introspectionDepth);
         size.selections += inner.selections;
         size.rootFields += inner.rootFields;
+        size.repeats = Math.max(size.repeats, inner.repeats);
         size.credentialFields += inner.credentialFields;
       }
     }
@@ -99,7 +108,7 @@ export function measureDocument(document: DocumentNode, credentialFields: readon
 }
 
 function empty(): SetSize {
-  return { depth: 0, introspectionDepth: 0, selections: 0, rootFields: 0, credentialFields: 0 };
+  return { depth: 0, introspectionDepth: 0, selections: 0, rootFields: 0, repeats: 0, credentialFields: 0 };
 }
 
 function writtenIn(document: DocumentNode): Pick<OperationSize, 'aliases' | 'directives' | 'reservedName'> {

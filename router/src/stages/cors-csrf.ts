@@ -58,7 +58,7 @@ export function mediaTypeOf(contentType: string | undefined): string {
   return (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }
 
-function originMatcher(origins: readonly string[]): (origin: string) => boolean {
+export function originMatcher(origins: readonly string[]): (origin: string) => boolean {
   const exact = new Set(origins.filter((origin) => !origin.includes('*')));
   const anyPort = origins.filter((origin) => origin.endsWith(':*')).map((origin) => origin.slice(0, -2));
   if (origins.includes('*')) return () => true;

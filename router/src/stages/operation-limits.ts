@@ -16,6 +16,8 @@ export interface OperationLimits {
   introspectionDepthMax: number;
   aliasesMax: number;
   rootFieldsMax: number;
+  /** How often one selection set may write the same response name: comparing them is quadratic. */
+  repeatsMax: number;
   directivesMax: number;
   /** Selections after fragments are expanded. */
   selectionsMax: number;
@@ -84,13 +86,23 @@ function checkSize(size: OperationSize, limits: OperationLimits): void {
   if (size.reservedName) {
     throw new Refusal('GRAPHQL_VALIDATION_FAILED', `The name "${size.reservedName}" is reserved.`);
   }
-  const { depthMax, introspectionDepthMax, aliasesMax, rootFieldsMax, directivesMax, selectionsMax } = limits;
+  const {
+    depthMax,
+    introspectionDepthMax,
+    aliasesMax,
+    rootFieldsMax,
+    repeatsMax,
+    directivesMax,
+    selectionsMax,
+  } = limits;
   if (size.depth > depthMax) throw tooLarge('is', size.depth, 'levels deep', depthMax);
   if (size.introspectionDepth > introspectionDepthMax) {
     throw tooLarge('introspects', size.introspectionDepth, 'levels deep', introspectionDepthMax);
   }
   if (size.aliases > aliasesMax) throw tooLarge('has', size.aliases, 'aliases', aliasesMax);
   if (size.rootFields > rootFieldsMax) throw tooLarge('has', size.rootFields, 'root fields', rootFieldsMax);
+  if (size.repeats > repeatsMax)
+    throw tooLarge('has', size.repeats, 'times the same field in one place', repeatsMax);
   if (size.directives > directivesMax) throw tooLarge('has', size.directives, 'directives', directivesMax);
   if (size.selections > selectionsMax) {
     throw tooLarge('has', size.selections, 'selections with its fragments expanded', selectionsMax);

@@ -1,5 +1,3 @@
-import { DomainError } from '@taskflow/kit/errors';
-import type { Viewer } from '@taskflow/kit/identity';
 import type { BuildContext, RequestContext } from '@taskflow/kit/service';
 import type { Inbox } from './domain/inbox.ts';
 import type { InboxEvents } from './domain/inbox-events.ts';
@@ -20,9 +18,3 @@ export interface ContextDeps {
 export const createContextFactory =
   (deps: ContextDeps): BuildContext =>
   ({ viewer }) => ({ ...deps, loaders: createLoaders(deps, viewer) });
-
-/** The signed-in person; throws UNAUTHENTICATED for an anonymous caller. */
-export function requireViewer({ viewer }: RequestContext): Viewer {
-  if (viewer) return viewer;
-  throw new DomainError('UNAUTHENTICATED', 'Sign in to do this.');
-}

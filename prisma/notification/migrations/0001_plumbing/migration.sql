@@ -26,6 +26,8 @@ create table outbox (
 
 create index outbox_org_id_seq_idx on outbox (org_id, seq);
 create index outbox_org_id_fact_id_idx on outbox (org_id, fact_id);
+-- Serves what has changed since a version, for conflicts.
+create index outbox_aggregate_idx on outbox (org_id, aggregate_id, aggregate_version);
 create index outbox_unnumbered_idx on outbox (id) where seq is null;
 create index outbox_unpublished_idx on outbox (id) where published_at is null;
 -- Serves the re-append of all retained facts after Redis lost its data.

@@ -1,9 +1,9 @@
-import { requireViewer } from '../context.ts';
+import { viewerOf } from '@taskflow/kit/call';
 import type { SubscriptionResolvers } from '../generated/graphql.ts';
 
 export const Subscription: SubscriptionResolvers = {
   notificationEvents: {
     subscribe: (_, { after }, context) =>
-      context.events.subscribe(requireViewer(context), { after, resumeAfter: context.resumeAfter }),
+      context.events.subscribe(viewerOf(context), { after, resumeAfter: context.resumeAfter }),
   },
 };

@@ -1,0 +1,70 @@
+/**
+ * One mutation call, from what the harness knows of the request to what a use case needs.
+ *
+ *   resolver   payloadOf(input, () => useCase(callOf(context, info), input))
+ *   use case   changeOnce(call, input, store.transaction, async (tx) => { …; return { row, syncId } }, reload)
+ */
+import type { GraphQLResolveInfo } from 'graphql';
+import { DomainError } from './errors.ts';
+import { once } from './idempotency.ts';
+import type { Viewer } from './identity.ts';
+import type { RequestContext } from './service.ts';
+import type { Sql, Tenant } from './tenant-pool.ts';
+
+export interface Call {
+  readonly viewer: Viewer;
+  readonly requestId: string;
+  /** The mutation's field: `taskCreate`. */
+  readonly field: string;
+  /** The client's Idempotency-Key together with the field's response key; absent without the header. */
+  readonly idempotencyKey: string | undefined;
+}
+
+/** The signed-in person; throws UNAUTHENTICATED for an anonymous caller. */
+export function viewerOf({ viewer }: Pick<RequestContext, 'viewer'>): Viewer {
+  if (viewer) return viewer;
+  throw new DomainError('UNAUTHENTICATED', 'Sign in to do this.');
+}
+
+/** Two aliased fields of one document are two calls, hence the response key. */
+export function callOf(context: RequestContext, info: Pick<GraphQLResolveInfo, 'fieldName' | 'path'>): Call {
+  const { idempotencyKey } = context.claims;
+  return {
+    viewer: viewerOf(context),
+    requestId: context.requestId,
+    field: info.fieldName,
+    idempotencyKey: idempotencyKey === undefined ? undefined : `${idempotencyKey}:${info.path.key}`,
+  };
+}
+
+export interface Changed<Row> {
+  readonly row: Row;
+  /** Null when nothing had to be written. */
+  readonly syncId: string | null;
+}
+
+/**
+ * Runs `work` in one transaction, once per idempotency key. A replay answers the row as it is now (`reload`; NOT_FOUND
+ * when it is gone) with the syncId of the first time. clientMutationId is not part of the request.
+ */
+export async function changeOnce<Tx extends { sql: Sql }, Row extends { id: string }>(
+  call: Call,
+  input: { readonly clientMutationId?: unknown },
+  transact: <T>(tenant: Tenant, work: (tx: Tx) => Promise<T>) => Promise<T>,
+  work: (tx: Tx) => Promise<Changed<Row>>,
+  reload: (id: string) => Promise<Row | null>,
+): Promise<Changed<Row>> {
+  const { viewer, field, idempotencyKey: key } = call;
+  const { clientMutationId: _, ...request } = input;
+  const result = await transact(viewer, (tx) =>
+    once(tx.sql, { viewer, key, field, request }, async () => {
+      const changed = await work(tx);
+      return { ids: [changed.row.id, changed.syncId ?? ''], changed };
+    }),
+  );
+  if (!result.replayed) return result.changed;
+  const [id = '', syncId = ''] = result.ids;
+  const row = await reload(id);
+  if (!row) throw new DomainError('NOT_FOUND', 'What this request made does not exist any more.');
+  return { row, syncId: syncId || null };
+}

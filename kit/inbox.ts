@@ -65,7 +65,7 @@ export async function park(sql: Sql, fact: Fact): Promise<void> {
  */
 export async function isParked(sql: Sql, fact: Fact): Promise<boolean> {
   const rows = await sql.query(
-    'select from parked_aggregates where org_id = $1 and source = $2 and aggregate_id = $3 for share',
+    'select 1 as found from parked_aggregates where org_id = $1 and source = $2 and aggregate_id = $3 for share',
     [fact.orgId, fact.source, fact.aggregate.id],
   );
   return rows.length > 0;
@@ -80,8 +80,9 @@ export interface DeadLetter {
   readonly createdAt: Date;
 }
 
-/** Which letters: all of the tenant, of one source, or of one aggregate. */
+/** Which letters: all of a tenant, of one source, or of one aggregate. */
 export interface DeadLetterFilter {
+  readonly orgId: string;
   readonly source?: string | undefined;
   readonly aggregateId?: string | undefined;
 }
@@ -90,12 +91,13 @@ export interface DeadLetterFilter {
 const LETTERS_LIMIT = 200;
 
 /** The tenant's letters that were not replayed yet, in order of arrival, at most 200. */
-export async function listDeadLetters(sql: Sql, filter: DeadLetterFilter = {}): Promise<DeadLetter[]> {
+export async function listDeadLetters(sql: Sql, filter: DeadLetterFilter): Promise<DeadLetter[]> {
   return sql.query<DeadLetter & Record<string, unknown>>(
     `select id::text, source, envelope as fact, reason, attempts, created_at as "createdAt" from dead_letters
-     where replayed_at is null and ($1::text is null or source = $1) and ($2::uuid is null or aggregate_id = $2)
+     where org_id = $1 and replayed_at is null
+       and ($2::text is null or source = $2) and ($3::uuid is null or aggregate_id = $3)
      order by id limit ${LETTERS_LIMIT}`,
-    [filter.source ?? null, filter.aggregateId ?? null],
+    [filter.orgId, filter.source ?? null, filter.aggregateId ?? null],
   );
 }
 
@@ -125,9 +127,7 @@ export async function replayDeadLetters(
           isDone = true;
           break;
         }
-        await transact((sql) =>
-          sql.query('update dead_letters set replayed_at = now() where id = $1', [letter.id]),
-        );
+        await transact((sql) => markReplayed(sql, aggregate.orgId, letter));
         replayed += 1;
       }
       isDone ||= await transact((sql) => unpark(sql, aggregate));
@@ -136,31 +136,45 @@ export async function replayDeadLetters(
   return { replayed, failed };
 }
 
+async function markReplayed(sql: Sql, orgId: string, letter: DeadLetter): Promise<void> {
+  // A text parameter, whoever runs it: ids are bigint, which JSON and Prisma each treat in their own way.
+  await sql.query('update dead_letters set replayed_at = now() where org_id = $1 and id = $2::text::bigint', [
+    orgId,
+    letter.id,
+  ]);
+}
+
 interface ParkedAggregate {
+  orgId: string;
   source: string;
   aggregateId: string;
 }
 
+/** Enough for one run; whoever has more parked repeats it. */
+const PARKED_LIMIT = 1_000;
+
 function listParked(sql: Sql, filter: DeadLetterFilter): Promise<ParkedAggregate[]> {
   return sql.query<ParkedAggregate & Record<string, unknown>>(
-    `select source, aggregate_id as "aggregateId" from parked_aggregates
-     where ($1::text is null or source = $1) and ($2::uuid is null or aggregate_id = $2) order by parked_at`,
-    [filter.source ?? null, filter.aggregateId ?? null],
+    `select org_id as "orgId", source, aggregate_id as "aggregateId" from parked_aggregates
+     where org_id = $1 and ($2::text is null or source = $2) and ($3::uuid is null or aggregate_id = $3)
+     order by parked_at limit ${PARKED_LIMIT}`,
+    [filter.orgId, filter.source ?? null, filter.aggregateId ?? null],
   );
 }
 
 /**
- * False when a letter has arrived meanwhile. Two statements on purpose: the lock waits for those who found the
+ * False when a letter has arrived meanwhile. Several statements on purpose: the lock waits for those who found the
  * aggregate parked, and only a statement that starts after it sees the letters they have written.
  */
-async function unpark(sql: Sql, { source, aggregateId }: ParkedAggregate): Promise<boolean> {
-  const where = 'where source = $1 and aggregate_id = $2';
-  await sql.query(`select from parked_aggregates ${where} for update`, [source, aggregateId]);
-  const letters = await sql.query(`select from dead_letters ${where} and replayed_at is null limit 1`, [
-    source,
-    aggregateId,
-  ]);
+async function unpark(sql: Sql, { orgId, source, aggregateId }: ParkedAggregate): Promise<boolean> {
+  const where = 'where org_id = $1 and source = $2 and aggregate_id = $3';
+  const which = [orgId, source, aggregateId];
+  await sql.query(`select 1 as found from parked_aggregates ${where} for update`, which);
+  const letters = await sql.query(
+    `select 1 as found from dead_letters ${where} and replayed_at is null limit 1`,
+    which,
+  );
   if (letters.length > 0) return false;
-  await sql.query(`delete from parked_aggregates ${where}`, [source, aggregateId]);
+  await sql.query(`delete from parked_aggregates ${where}`, which);
   return true;
 }

@@ -90,7 +90,10 @@ test('organisation, user and role are the settings of a statement, and gone afte
   const person = { ...anOrg, userId: randomUUID(), role: 'MANAGER' };
   const settings = `select current_setting('app.org_id') as "orgId", current_setting('app.user_id') as "userId",
     current_setting('app.role') as role`;
-  const read = () => single.query(settings).then((result) => result.rows[0]);
+  const read = () =>
+    sqlOf(single)
+      .query(settings)
+      .then(([row]) => row);
   expect(await withTenant(person, read)).toEqual(person);
   expect(await withTenant(another, read)).toEqual({ ...another, userId: '', role: '' });
   expect(await withTenant(person, () => transaction(single, (sql) => sql.query(settings)))).toEqual([person]);
@@ -111,7 +114,9 @@ test('the policy refuses to write another tenant’s row', async () => {
 
 test('the innermost tenant counts, and work started together keeps its own', async () => {
   const orgs = () =>
-    pool.query('select distinct org_id as o from things').then((r) => r.rows.map((row) => row.o));
+    sqlOf(pool)
+      .query('select distinct org_id from things')
+      .then((rows) => rows.map((row) => row.org_id));
   await withTenant(anOrg, async () => {
     expect(await withTenant(another, orgs)).toEqual([another.orgId]);
     expect(await orgs()).toEqual([anOrg.orgId]);
@@ -199,7 +204,10 @@ test('a transaction refuses to be used for another tenant', async () => {
 test('a transaction that failed is rolled back and its connection used again', async () => {
   const own = database.app({ max: 1 });
   await withTenant(anOrg, async () => {
-    const pidOf = () => own.query('select pg_backend_pid() as pid').then((r) => r.rows[0].pid);
+    const pidOf = () =>
+      sqlOf(own)
+        .query('select pg_backend_pid() as pid')
+        .then(([row]) => row?.pid);
     const before = await pidOf();
     const failing = transaction(own, async (sql) => {
       await sql.query("update things set title = 'lost'");
@@ -246,11 +254,11 @@ test('terminated connections are replaced, without an unheard error', async () =
 test('a statement is prepared once per connection, and a change of its table costs one error', async () => {
   const own = database.app({ max: 1 });
   const prepared = () =>
-    own
+    sqlOf(own)
       .query(
         "select count(*)::int as n from pg_prepared_statements where statement like 'select * from thing%'",
       )
-      .then((result) => result.rows[0].n);
+      .then(([row]) => row?.n);
   await withTenant(anOrg, async () => {
     for (let n = 0; n < 3; n++) await own.query('select * from things where title = $1', ['x']);
     expect(await prepared()).toBe(1);

@@ -1,7 +1,8 @@
 /**
  * Which PostgreSQL each subgraph uses, and as whom. `X_DATABASE_URL` decides, per subgraph:
  *
- *   absent                     the embedded server, prepared through its administrator
+ *   absent                     the server of POSTGRES_ADMIN_URL, else the embedded one, prepared through its
+ *                              administrator
  *   a role that may create     that server, prepared through this role: databases and roles are made there
  *   any other role             it is the serving role already, and X_SYSTEM_DATABASE_URL and
  *                              X_OWNER_DATABASE_URL name the other two
@@ -19,26 +20,27 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** The names under which the passwords of the derived roles are kept. */
 export const ROLE_NAMES = subgraphs.flatMap((subgraph) => roles.map((role) => roleOf(subgraph, role)));
 
-/** The subgraphs that bring no address, and so need the embedded server. */
-export function findHomeless(env: NodeJS.ProcessEnv): Subgraph[] {
-  return subgraphs.filter((subgraph) => !env[variableOf(subgraph, 'app')]);
+/** Whether a subgraph is left without an address. */
+export function needsEmbedded(env: NodeJS.ProcessEnv): boolean {
+  return !env.POSTGRES_ADMIN_URL && subgraphs.some((subgraph) => !env[variableOf(subgraph, 'app')]);
 }
 
 /**
  * Creates what is missing, migrates the four databases and returns the addresses as variables. Safe to call
- * on every start. `embeddedUrl` is the administrator's address of the embedded server, where one runs.
+ * on every start. `embeddedUrl` is the administrator's address of the embedded server, where it runs.
  */
 export async function openDatabases(options: {
   env: NodeJS.ProcessEnv;
   embeddedUrl: string | null;
   passwords: Readonly<Record<string, string>>;
 }): Promise<Record<string, string>> {
-  const { env, embeddedUrl, passwords } = options;
+  const { env, passwords } = options;
+  const ownUrl = options.embeddedUrl ?? env.POSTGRES_ADMIN_URL ?? null;
   const adminUrls = new Map<string, Subgraph[]>();
   const urls: Record<string, string> = {};
   for (const subgraph of subgraphs) {
     const given = env[variableOf(subgraph, 'app')];
-    const adminUrl = given ? await adminUrlOf(subgraph, given, env) : embeddedUrl;
+    const adminUrl = given ? await adminUrlOf(subgraph, given, env) : ownUrl;
     if (adminUrl === null) continue; // the three addresses were given and stay as they are
     adminUrls.set(adminUrl, [...(adminUrls.get(adminUrl) ?? []), subgraph]);
     for (const role of roles)

@@ -17,7 +17,7 @@ import { type Subgraph, subgraphs } from '@taskflow/prisma/databases';
 import * as router from '@taskflow/router/config';
 import * as task from '@taskflow/task/config';
 import * as user from '@taskflow/user/config';
-import { findHomeless, openDatabases, ROLE_NAMES } from './databases.ts';
+import { needsEmbedded, openDatabases, ROLE_NAMES } from './databases.ts';
 import { findPortProblem, freePorts, type WantedPort } from './ports.ts';
 import { isKey, keepSecrets, valueOfKey } from './secrets.ts';
 import { type OwnServer, openPostgres, openRedis } from './servers.ts';
@@ -64,7 +64,7 @@ export async function openEnvironment(options: {
   const addresses = addressesOf(ports);
   pointRouterAt(env, addresses);
 
-  const postgres = findHomeless(env).length > 0 ? await openPostgres(dir, stops, log) : null;
+  const postgres = needsEmbedded(env) ? await openPostgres(dir, stops, log) : null;
   stops.checkpoint();
   Object.assign(env, await openDatabases({ env, embeddedUrl: postgres?.url ?? null, passwords: secrets }));
   stops.checkpoint();

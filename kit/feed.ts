@@ -189,7 +189,11 @@ export function createFeed(options: FeedOptions): Feed {
       }
       isKnown = page[0]?.seq === position + 1;
       if (!isKnown) break;
-      position = replay(queue, page);
+      // The log may be ahead of the tail: what is behind the tail will come from there.
+      position = replay(
+        queue,
+        page.filter(({ seq }) => seq <= tail.last),
+      );
       if (position < tail.last) await queue.drained();
     }
     if (!queue.isOpen) return;

@@ -33,17 +33,28 @@ interface Listener {
   onReconnect: (() => void) | undefined;
 }
 
-/** What graphql-redis-subscriptions keeps to itself and leaves entries in when a SUBSCRIBE fails (2.7). */
+/**
+ * What graphql-redis-subscriptions keeps to itself (2.7). When a SUBSCRIBE fails it leaves its entries behind, and
+ * rejects a promise that nobody looks at, which would end the process.
+ */
 interface Bookkeeping {
   subscriptionMap: Record<number, [channel: string, onMessage: OnMessage]>;
   subsRefsMap: Map<string, Set<number>>;
+  subsPendingRefsMap: Map<string, { pending: Promise<unknown> }>;
 }
 
 export function createLive(redis: RedisConnections, log: Log): Live {
   const { subscriber } = redis;
-  const pubsub = new RedisPubSub(clientsFor(redis));
+  let forward: ((channel: string, message: string) => void) | null = null;
+  const pubsub = new RedisPubSub(
+    clientsFor(redis, (onMessage) => {
+      forward = onMessage;
+      subscriber.on('message', onMessage);
+    }),
+  );
   const bookkeeping = pubsub as unknown as Bookkeeping;
   const leavers = new Map<Listener, () => void>();
+  let isClosed = false;
 
   const guarded = (what: string, run: () => void) => {
     try {
@@ -70,7 +81,9 @@ export function createLive(redis: RedisConnections, log: Log): Live {
     async listen(channel, onMessage, onReconnect) {
       const listener: Listener = { onMessage, onReconnect };
       const deliver: OnMessage = (message) => guarded('a hint', () => onMessage(message));
-      const id = await pubsub.subscribe<unknown>(channel, deliver).catch((error: unknown) => {
+      const subscribing = pubsub.subscribe<unknown>(channel, deliver);
+      bookkeeping.subsPendingRefsMap.get(channel)?.pending.catch(() => {});
+      const id = await subscribing.catch((error: unknown) => {
         forget(bookkeeping, channel, deliver);
         throw error;
       });
@@ -78,12 +91,15 @@ export function createLive(redis: RedisConnections, log: Log): Live {
         if (leavers.delete(listener)) pubsub.unsubscribe(id);
       };
       leavers.set(listener, leave);
+      if (isClosed) leave();
       return async () => leave();
     },
     isConnected: () => subscriber.status === 'ready',
     stats: () => ({ channels: bookkeeping.subsRefsMap.size, listeners: leavers.size }),
     async close() {
+      isClosed = true;
       subscriber.off('ready', onReady);
+      if (forward) subscriber.off('message', forward);
       for (const leave of [...leavers.values()]) leave();
     },
   };
@@ -101,9 +117,14 @@ function forget({ subscriptionMap, subsRefsMap }: Bookkeeping, channel: string, 
  * would be an unhandled rejection when the client is being closed, and unsubscribes every channel from a pattern too.
  * The casts: it was typed against ioredis 5, whose client has no type parameter; the methods are the same.
  */
-function clientsFor({ subscriber, commands }: RedisConnections): PubSubRedisOptions {
+function clientsFor(
+  { subscriber, commands }: RedisConnections,
+  onListener: (onMessage: (channel: string, message: string) => void) => void,
+): PubSubRedisOptions {
   const counted = {
-    on: subscriber.on.bind(subscriber),
+    on(event: string, onMessage: (channel: string, message: string) => void) {
+      if (event === 'message') onListener(onMessage);
+    },
     subscribe: subscriber.subscribe.bind(subscriber),
     unsubscribe: (channel: string) => void subscriber.unsubscribe(channel).catch(() => {}),
     punsubscribe: () => {},

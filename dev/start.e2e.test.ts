@@ -1,0 +1,151 @@
+/** The launcher as a person meets it: a process, its terminal, its signals. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePorts } from './ports.ts';
+
+const START = resolve(import.meta.dirname, 'start.ts');
+/** The first start makes a cluster, four databases and the demo, beside other tests. */
+const START_TIMEOUT_MS = 90_000;
+
+let dir: string;
+let env: NodeJS.ProcessEnv;
+
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'taskflow-start-'));
+  const names = ['USER_PORT', 'ORG_PORT', 'TASK_PORT', 'NOTIFICATION_PORT', 'PORT'];
+  const ports = await freePorts(names.length);
+  const moved = Object.fromEntries(names.map((name, i) => [name, String(ports[i])]));
+  env = { PATH: process.env.PATH, HOME: process.env.HOME, TASKFLOW_DIR: dir, ...moved };
+});
+
+afterAll(() => {
+  for (const pid of findProcesses()) process.kill(pid, 'SIGKILL');
+  rmSync(dir, { recursive: true, force: true });
+});
+
+interface Launched {
+  child: ChildProcess;
+  output(): string;
+  /** Resolves with the exit code. */
+  ended: Promise<number | null>;
+}
+
+function launch(changes: NodeJS.ProcessEnv = {}): Launched {
+  const child = spawn(process.execPath, [START], {
+    env: { ...env, ...changes },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (part) => (text += part));
+  return { child, output: () => text, ended: once(child, 'close').then(([code]) => code) };
+}
+
+async function untilReady({ child, output }: Launched): Promise<void> {
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  while (!output().includes('Ctrl-C stops everything')) {
+    if (child.exitCode !== null || performance.now() > deadline) throw new Error(`not ready:\n${output()}`);
+    await new Promise((wake) => setTimeout(wake, 50));
+  }
+}
+
+/** Every living process that has this run's folder on its command line or in its environment. */
+function findProcesses(): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && name !== String(process.pid));
+  return pids.map(Number).filter((pid) => {
+    try {
+      const found =
+        readFileSync(`/proc/${pid}/cmdline`, 'utf8') + readFileSync(`/proc/${pid}/environ`, 'utf8');
+      return found.includes(dir);
+    } catch {
+      return false; // it ended while we looked
+    }
+  });
+}
+
+async function titles(): Promise<string[]> {
+  const { stdout } = await promisify(execFile)('sh', ['-c', printedCommand]);
+  const { data } = JSON.parse(stdout);
+  expect(data.viewer).toMatchObject({ name: 'Grace Hopper', organization: { name: 'Acme' } });
+  return data.tasks.nodes.map((task: { title: string }) => task.title);
+}
+
+let printedCommand: string;
+
+describe.sequential('npm start', () => {
+  it('prints one command that works as it stands', { timeout: START_TIMEOUT_MS }, async () => {
+    const run = launch();
+    await untilReady(run);
+    expect(run.output()).toContain('new demo data');
+    expect(run.output()).toContain('grace@acme.example');
+    printedCommand = /^curl .*$/m.exec(run.output())?.[0] ?? '';
+    expect(await titles()).toHaveLength(3);
+
+    run.child.kill('SIGTERM');
+    expect(await run.ended).toBe(0);
+    expect(findProcesses()).toEqual([]);
+  });
+
+  it('keeps the data from one start to the next', { timeout: START_TIMEOUT_MS }, async () => {
+    const run = launch();
+    await untilReady(run);
+    expect(run.output()).not.toContain('new demo data');
+    expect(await titles()).toHaveLength(3);
+    run.child.kill('SIGINT');
+    expect(await run.ended).toBe(0);
+    expect(findProcesses()).toEqual([]);
+  });
+
+  it('leaves no process when it is killed', { timeout: START_TIMEOUT_MS }, async () => {
+    const run = launch();
+    await untilReady(run);
+    run.child.kill('SIGKILL');
+    await run.ended;
+    await expect.poll(findProcesses, { timeout: 20_000 }).toEqual([]);
+  });
+
+  it('gives a start up when it is told to stop before it is ready', {
+    timeout: START_TIMEOUT_MS,
+  }, async () => {
+    const run = launch();
+    await expect.poll(() => findProcesses().length, { timeout: 20_000 }).toBeGreaterThan(1);
+    run.child.kill('SIGTERM');
+    expect(await run.ended).toBe(0);
+    expect(run.output()).not.toContain('Demo accounts');
+    expect(findProcesses()).toEqual([]);
+  });
+
+  it('names a taken port and the variable that moves it', { timeout: START_TIMEOUT_MS }, async () => {
+    const server = createServer().listen(Number(env.TASK_PORT), '127.0.0.1');
+    await once(server, 'listening');
+    const run = launch();
+    expect(await run.ended).toBe(1);
+    server.close();
+    expect(run.output()).toBe(
+      `TaskFlow: cannot start: port ${env.TASK_PORT} on 127.0.0.1 is taken by another process: free it, or choose another with TASK_PORT\n`,
+    );
+    expect(findProcesses()).toEqual([]);
+  });
+
+  it('names every broken variable at once, and no secret', { timeout: START_TIMEOUT_MS }, async () => {
+    const run = launch({ ORG_PORT: 'many', USER_REFRESH_KEY: 'hunter2', LOG_LEVEL: 'loud' });
+    expect(await run.ended).toBe(1);
+    for (const name of ['ORG_PORT', 'USER_REFRESH_KEY', 'LOG_LEVEL']) expect(run.output()).toContain(name);
+    expect(run.output()).not.toContain('hunter2');
+    expect(run.output()).not.toContain('    at ');
+  });
+
+  it('says which folder it cannot use', { timeout: START_TIMEOUT_MS }, async () => {
+    const file = join(dir, 'a-file');
+    writeFileSync(file, '');
+    const run = launch({ TASKFLOW_DIR: join(file, 'inside') });
+    expect(await run.ended).toBe(1);
+    expect(run.output()).toMatch(/^TaskFlow: cannot start: .*a-file\/inside must be writable.*\n$/);
+  });
+});

@@ -96,7 +96,7 @@ export async function listDeadLetters(sql: Sql, filter: DeadLetterFilter): Promi
     `select id::text, source, envelope as fact, reason, attempts, created_at as "createdAt" from dead_letters
      where org_id = $1 and replayed_at is null
        and ($2::text is null or source = $2) and ($3::uuid is null or aggregate_id = $3)
-     order by id limit ${LETTERS_LIMIT}`,
+     order by dead_letters.id limit ${LETTERS_LIMIT}`,
     [filter.orgId, filter.source ?? null, filter.aggregateId ?? null],
   );
 }

@@ -75,11 +75,12 @@ const MARK = `
   )
   select token from lease`;
 
+// `order by id` alone would mean the column of the answer, which is text: 10 before 9.
 const UNPUBLISHED = `
-  select ${COLUMNS} from outbox where published_at is null and seq is not null order by id limit $1`;
+  select ${COLUMNS} from outbox where published_at is null and seq is not null order by outbox.id limit $1`;
 
 const RETAINED = `
-  select ${COLUMNS} from outbox where published_at is not null and id > $1 order by id limit $2`;
+  select ${COLUMNS} from outbox where published_at is not null and id > $1 order by outbox.id limit $2`;
 
 /** A chunk of old rows: deleting more at once holds locks, and delays replicas, for longer than 100 ms. */
 const RETENTION_CHUNK = 5_000;

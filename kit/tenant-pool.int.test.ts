@@ -240,6 +240,7 @@ test('terminated connections are replaced, without an unheard error', async () =
   await withTenant(anOrg, async () => {
     const sleeping = own.query('select pg_sleep(4)');
     await Promise.all([expect(sleeping).rejects.toThrow(), own.query('select 1').then(terminateAll)]);
+    await vi.waitUntil(() => own.totalCount === 0);
     expect((await own.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
   });
   async function terminateAll() {

@@ -58,7 +58,7 @@ function problemsOf(relation: Relation, unscopedTables: readonly string[]): stri
   if (kind !== 'table') {
     if (!relation.isReachable || (kind === 'view' && relation.isInvoker)) return [];
     return [
-      `${kind} ${name} would show every tenant's rows${kind === 'view' ? ': set security_invoker' : ''}`,
+      `${kind} ${name} would show every tenant’s rows${kind === 'view' ? ': set security_invoker' : ''}`,
     ];
   }
   if (!relation.hasOrgId) {

@@ -98,6 +98,8 @@ export interface RouterConfig {
   redisUrl: string | null;
   corsOrigins: readonly string[];
   introspection: boolean;
+  /** Greet people who open the router in a browser. */
+  landing: boolean;
   proxyHops: number;
   subgraphTimeoutMs: number;
   subgraphConnectionsMax: number;
@@ -177,6 +179,8 @@ function servingOf(values: Values) {
     corsOrigins: given.length > 0 || !isDevelopment ? given : DEVELOPMENT_ORIGINS,
     introspection:
       values.ROUTER_INTROSPECTION === '' ? isDevelopment : values.ROUTER_INTROSPECTION === 'true',
+    landing: isDevelopment && !values.ROUTER_ANONYMOUS,
+    landingPage: isDevelopment && !values.ROUTER_ANONYMOUS,
     proxyHops: values.ROUTER_PROXY_HOPS,
     subgraphTimeoutMs: values.ROUTER_SUBGRAPH_TIMEOUT_MS,
     subgraphConnectionsMax: values.ROUTER_SUBGRAPH_CONNECTIONS_MAX,

@@ -28,7 +28,7 @@ export function urlOf(request: IncomingMessage): URL {
  * Each trusted proxy appends the address it was called from: the last entry is the nearest proxy's word. With fewer
  * entries than hops somebody came round the proxies, and the socket's own address is what is known.
  */
-function clientAddressOf({ headers, socket }: IncomingMessage, proxyHops: number): string {
+export function clientAddressOf({ headers, socket }: IncomingMessage, proxyHops: number): string {
   const forwarded = String(headers['x-forwarded-for'] ?? '').split(',');
   const told = proxyHops > 0 ? forwarded.at(-proxyHops)?.trim() : undefined;
   return told || socket.remoteAddress || '';

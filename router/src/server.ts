@@ -14,9 +14,9 @@ import type { RouterConfig } from './config.ts';
 import { createSubgraphCalls } from './gateway/subgraph-calls.ts';
 import { createSupergraph, type Supergraph } from './gateway/supergraph.ts';
 import { createRouterHealth, type RouterHealth } from './health.ts';
-import { exchangeOf, send, urlOf } from './http.ts';
+import { clientAddressOf, exchangeOf, send, urlOf } from './http.ts';
 import { createKeySet } from './key-set.ts';
-import { landingPage } from './landing/landing.ts';
+import { createLanding, type DemoPeople, type Landing } from './landing/landing.ts';
 import { callStages, createPipeline, type Pipeline } from './pipeline.ts';
 import { createNoRevocation, createRevocation, type Revocation } from './revocation.ts';
 import { createSubscriptionSocket, type SubscriptionSocket } from './subscriptions/socket.ts';
@@ -37,6 +37,10 @@ export interface RouterDeps {
   log?: Log;
   /** Put in front of every Redis key and channel. */
   redisPrefix?: string;
+  /** People that a visitor of the landing page may sign in as. */
+  demo?: DemoPeople;
+  /** Whom a visitor of the development page may sign in as. */
+  demo?: DemoPeople;
 }
 
 export const GRAPHQL_PATH = '/graphql';
@@ -57,6 +61,8 @@ interface Parts {
   pipeline: Pipeline;
   health: RouterHealth;
   sockets: SubscriptionSocket;
+  /** In development only. */
+  landing: Landing | null;
 }
 
 /** Builds a router. Nothing listens before `start`. */
@@ -102,7 +108,7 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
       const readiness = await parts.health.readiness(phase);
       return jsonPage(readiness.ready ? 200 : 503, readiness);
     }
-    return landingPage(request);
+    return (await parts.landing?.page(request)) ?? null;
   }
 
   async function stopOnce(): Promise<void> {
@@ -172,10 +178,12 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
     pipeline,
     revocation,
     log,
+    addressOf: (request) => clientAddressOf(request, config.proxyHops),
     config: { origins: config.corsOrigins, isAnonymousAllowed: tokens === null, path: GRAPHQL_PATH },
   });
+  const landing = config.landing ? createLanding({ log, demo: deps.demo }) : null;
   const health = createRouterHealth({ supergraph, subgraphUrls, redis, dispatcher, log });
-  return { log, dispatcher, redis, live, revocation, supergraph, pipeline, health, sockets };
+  return { log, dispatcher, redis, live, revocation, supergraph, pipeline, health, sockets, landing };
 }
 
 function tokensOf(

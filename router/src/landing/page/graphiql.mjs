@@ -1,0 +1,120 @@
+/**
+ * GraphiQL for the landing page; built into one bundle by ../graphiql-bundle.ts.
+ * Its requests carry the token of the page's session, unless the Headers tab names another.
+ */
+import 'graphiql/setup-workers/vite';
+import 'graphiql/style.css';
+import { useGraphiQL, useGraphiQLActions } from '@graphiql/react';
+import { createGraphiQLFetcher } from '@graphiql/toolkit';
+import { GraphiQL } from 'graphiql';
+import { createClient } from 'graphql-ws';
+import { createElement, useEffect } from 'react';
+import { createRoot } from 'react-dom/client';
+
+/** Shows GraphiQL in `target`. Returns the workbench of the page. */
+export function mountGraphiql(target, { endpoint, socketEndpoint, session, operations, current }) {
+  const commands = { open: () => {} };
+  const connection = createConnection(endpoint, socketEndpoint, session);
+  createRoot(target).render(
+    createElement(
+      GraphiQL,
+      {
+        fetcher: connection.fetcher,
+        defaultTabs: tabsOf(operations, current),
+        storage: memoryStorage(),
+        shouldPersistHeaders: false,
+        showPersistHeadersSettings: false,
+        defaultEditorToolsVisibility: 'variables',
+      },
+      createElement(Remote, { commands }),
+    ),
+  );
+  return { open: (operation) => commands.open(operation), signedIn: () => connection.reset() };
+}
+
+/** The operation that was chosen last stands first: GraphiQL opens its first tab. */
+function tabsOf(operations, current) {
+  return [current, ...operations.filter((operation) => operation !== current)].map(tabOf);
+}
+
+function tabOf({ query, variables }) {
+  return { query, variables: variables ? JSON.stringify(variables, null, 2) : '', headers: '' };
+}
+
+/** Lets the page, outside of React, open an operation: in its tab, or in a new one. */
+function Remote({ commands }) {
+  const actions = useGraphiQLActions();
+  const tabs = useGraphiQL((state) => state.tabs);
+  const queryEditor = useGraphiQL((state) => state.queryEditor);
+  const variableEditor = useGraphiQL((state) => state.variableEditor);
+  useEffect(() => {
+    commands.open = (operation) => {
+      const known = tabs.findIndex(({ query }) => query === operation.query);
+      if (known >= 0) {
+        actions.changeTab(known);
+        return;
+      }
+      const { query, variables } = tabOf(operation);
+      actions.addTab();
+      queryEditor?.setValue(query);
+      variableEditor?.setValue(variables);
+    };
+  }, [commands, actions, tabs, queryEditor, variableEditor]);
+  return null;
+}
+
+/** HTTP and WebSocket with the session's token. */
+function createConnection(endpoint, socketEndpoint, session) {
+  /** What the Headers tab says, if it says something. */
+  let named = null;
+  let client = null;
+  let fetchThrough = null;
+
+  async function authorization() {
+    return named ?? (await session.authorization());
+  }
+
+  async function authorizedFetch(url, init) {
+    const value = await authorization();
+    return fetch(url, { ...init, headers: { ...init.headers, ...(value ? { authorization: value } : {}) } });
+  }
+
+  /** A socket authenticates once: another person needs another one. */
+  function reset() {
+    client?.dispose();
+    client = createClient({
+      url: socketEndpoint,
+      connectionParams: async () => {
+        const value = await authorization();
+        return value ? { authorization: value } : {};
+      },
+    });
+    fetchThrough = createGraphiQLFetcher({ url: endpoint, wsClient: client, fetch: authorizedFetch });
+  }
+
+  function fetcher(params, options) {
+    const headers = Object.entries(options?.headers ?? {});
+    const given = headers.find(([name]) => name.toLowerCase() === 'authorization')?.[1] ?? null;
+    const hasChanged = given !== named;
+    named = given;
+    if (hasChanged) reset();
+    return fetchThrough(params, options);
+  }
+
+  reset();
+  return { fetcher, reset };
+}
+
+/** Tabs live as long as the page: a stranger always finds the saved operations. */
+function memoryStorage() {
+  const values = new Map();
+  return {
+    getItem: (key) => values.get(key) ?? null,
+    setItem: (key, value) => values.set(key, value),
+    removeItem: (key) => values.delete(key),
+    clear: () => values.clear(),
+    get length() {
+      return values.size;
+    },
+  };
+}

@@ -180,7 +180,6 @@ function servingOf(values: Values) {
     introspection:
       values.ROUTER_INTROSPECTION === '' ? isDevelopment : values.ROUTER_INTROSPECTION === 'true',
     landing: isDevelopment && !values.ROUTER_ANONYMOUS,
-    landingPage: isDevelopment && !values.ROUTER_ANONYMOUS,
     proxyHops: values.ROUTER_PROXY_HOPS,
     subgraphTimeoutMs: values.ROUTER_SUBGRAPH_TIMEOUT_MS,
     subgraphConnectionsMax: values.ROUTER_SUBGRAPH_CONNECTIONS_MAX,

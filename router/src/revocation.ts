@@ -98,7 +98,9 @@ export function createRevocation({ redis, channels, log }: RevocationOptions): R
   function readAll(): void {
     if (isReading) return;
     isReading = true;
-    read([...sessions.values()])
+    const all = [...sessions.values()];
+    for (const { orgId } of all) watch(orgId);
+    read(all)
       .catch((error) => log.debug({ err: error }, 'control keys could not be read'))
       .finally(() => {
         isReading = false;
@@ -106,7 +108,8 @@ export function createRevocation({ redis, channels, log }: RevocationOptions): R
   }
 
   function watch(orgId: string): void {
-    if (watched.get(orgId)) return;
+    // While Redis is away the wish is not queued: the next second's reading comes back to it.
+    if (watched.get(orgId) || redis.status() !== 'up') return;
     const heard = (message: unknown) => {
       const told = controlOf(message);
       if (told)

@@ -37,8 +37,6 @@ export interface RouterDeps {
   log?: Log;
   /** Put in front of every Redis key and channel. */
   redisPrefix?: string;
-  /** People that a visitor of the landing page may sign in as. */
-  demo?: DemoPeople;
   /** Whom a visitor of the development page may sign in as. */
   demo?: DemoPeople;
 }

@@ -11,7 +11,7 @@ import { writeSupergraph } from './fixture.ts';
 
 const MAIN = resolve(import.meta.dirname, '../src/main.ts');
 const LINK =
-  'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key", "@shareable", "@authenticated"])';
+  'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key", "@shareable", "@authenticated", "@requiresScopes"])';
 
 /** Somebody else's subgraphs: stock Apollo, interfaces, unions and enums, none of TaskFlow's conventions. */
 const SHELVES = `${LINK}
@@ -27,7 +27,7 @@ const REVIEWS = `${LINK}
 
 async function aSubgraph(sdl: string, resolvers: object): Promise<string> {
   const server = new ApolloServer({
-    schema: buildSubgraphSchema({ typeDefs: parse(sdl), resolvers: resolvers as never }),
+    schema: buildSubgraphSchema([{ typeDefs: parse(sdl), resolvers: resolvers as never }]),
   });
   const { url } = await startStandaloneServer(server, { listen: { port: 0, host: '127.0.0.1' } });
   onTestFinished(() => server.stop());
@@ -100,7 +100,8 @@ async function started(args: string[], env?: Record<string, string>) {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ query: text }),
     });
-    return { status: response.status, body: await response.json() };
+    // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever shape it asked for
+    return { status: response.status, body: (await response.json()) as any };
   };
   return { ...router, line, url, query };
 }
@@ -138,6 +139,24 @@ describe('the router as a program', () => {
     expect((await router.query(deep)).body.errors).toBeUndefined();
     const answers = await Promise.all(Array.from({ length: 200 }, () => router.query('{ shelf { id } }')));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+  });
+
+  it('keeps what @authenticated and @requiresScopes protect, through interfaces too, and serves the rest', async () => {
+    const guarded = await aForeignSupergraph((sdl) =>
+      sdl
+        .replace('genre: Genre! next', 'genre: Genre! @authenticated next')
+        .replace('anything: Thing', 'anything: Thing @requiresScopes(scopes: [["read"]])')
+        .replace('Film implements Item @key(fields: "id") { id: ID! title: String!', '$& @authenticated'),
+    );
+    const router = await started(['--supergraph', guarded, '--port', '0', '--anonymous']);
+    const codes = async (text: string) => {
+      const { status, body } = await router.query(text);
+      return [status, body.errors?.[0].extensions.code];
+    };
+    expect(await codes('{ shelf { id } best(genre: NOVEL) { title stars } }')).toEqual([200, undefined]);
+    expect(await codes('{ best(genre: NOVEL) { genre } }')).toEqual([401, 'UNAUTHENTICATED']);
+    expect(await codes('{ shelf { title } }')).toEqual([401, 'UNAUTHENTICATED']);
+    expect(await codes('{ anything { __typename } }')).toEqual([403, 'FORBIDDEN']);
   });
 
   it('starts before its subgraphs do', async () => {

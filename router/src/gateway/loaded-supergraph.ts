@@ -21,6 +21,7 @@ import type { Log } from '@taskflow/kit/log';
 import type { DocumentNode, GraphQLFormattedError, GraphQLSchema } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { type AnswerBody, type Exchange, paramsOf, preparedOf } from '../exchange.ts';
+import { type AccessRules, readAccessDirectives } from './access-directives.ts';
 import type { CallSubgraph, SubgraphAnswer, SubgraphRequest } from './subgraph-calls.ts';
 
 export interface Subgraph {
@@ -41,6 +42,8 @@ export interface LoadedSupergraph {
   /** The API schema: what a client may ask. */
   readonly schema: GraphQLSchema;
   readonly subgraphs: ReadonlyMap<string, Subgraph>;
+  /** What the file's own directives keep from callers; null for most, TaskFlow's included. */
+  readonly accessRules: AccessRules | null;
   /** The plan of a valid document, cached. A subscription's has the node kind `Subscription { primary, rest }`. */
   plan(document: DocumentNode, operationName?: string): QueryPlan;
   /** Runs a plan for a prepared exchange; errors are raw (`mask-errors` has not seen them). */
@@ -63,8 +66,9 @@ export async function loadSupergraph(options: LoadOptions): Promise<LoadedSuperg
   // The gateway reads this when it is constructed, and would otherwise report usage to Apollo every hour.
   process.env.APOLLO_TELEMETRY_DISABLED = '1';
   const subgraphs = new Map<string, Subgraph>();
+  const { sdl, rules } = readAccessDirectives(options.sdl);
   const gateway = new ApolloGateway({
-    supergraphSdl: options.sdl,
+    supergraphSdl: sdl,
     validateSupergraph: true,
     __exposeQueryPlanExperimental: false,
     logger: quiet(options.log),
@@ -106,6 +110,7 @@ export async function loadSupergraph(options: LoadOptions): Promise<LoadedSuperg
     sdl: options.sdl,
     schema: gateway.schema,
     subgraphs,
+    accessRules: rules,
     ...planExecution(planner, gateway.schema, subgraphs, options),
     execute: (exchange) => executeByServer(server, exchange),
   };

@@ -1,6 +1,6 @@
 // needs       params, document (parsed once, by the limits in front)
 // adds        prepared: the operation that is meant, valid for the supergraph of this moment, its variables coercible
-// may answer  GRAPHQL_VALIDATION_FAILED · OPERATION_RESOLUTION_FAILURE · BAD_USER_INPUT 400 · BAD_REQUEST 405 (GET that is no query)
+// may answer  GRAPHQL_VALIDATION_FAILED · OPERATION_RESOLUTION_FAILURE · BAD_USER_INPUT 400 · BAD_REQUEST 405 (GET that is no query) · UNAUTHENTICATED 401 · FORBIDDEN 403 (the file's own directives)
 
 import {
   type DocumentNode,
@@ -63,6 +63,7 @@ export function createParseValidate({
       checkValid(params.query, document, loaded);
       const operation = operationOf(document, params);
       checkMethod(exchange, operation);
+      checkAccess(exchange, document, loaded);
       checkVariables(loaded, operation, params, introspection);
       exchange.prepared = { document, operation, supergraph: loaded };
     },
@@ -86,6 +87,27 @@ function checkMethod({ http }: Exchange, { operation }: OperationDefinitionNode)
     status: 405,
     headers: { allow: 'POST' },
   });
+}
+
+function checkAccess(
+  { viewer }: Exchange,
+  document: DocumentNode,
+  { accessRules, schema }: LoadedSupergraph,
+): void {
+  const refused = accessRules?.refusedField(schema, document, viewer !== null);
+  if (!refused) return;
+  if (refused.requirement === 'AUTHENTICATED') {
+    throw new Refusal('UNAUTHENTICATED', `${refused.coordinate} needs an authenticated caller.`, {
+      status: 401,
+    });
+  }
+  throw new Refusal(
+    'FORBIDDEN',
+    `${refused.coordinate} needs scopes or policies that this router does not grant.`,
+    {
+      status: 403,
+    },
+  );
 }
 
 function checkVariables(

@@ -5,4 +5,4 @@ export type { AnyFact, ConsumedBy, FactOf, NewFact } from './fact.ts';
 export { FactError, isFactType, makeFact, parseFact } from './fact.ts';
 export type * from './images.ts';
 export type { FactType } from './list.ts';
-export { facts } from './list.ts';
+export { facts, routesOf } from './list.ts';

@@ -98,3 +98,14 @@ export const facts = {
 } as const satisfies Record<string, Agreement>;
 
 export type FactType = keyof typeof facts;
+
+/** Between which services facts travel, as the list says: whose facts `service` consumes, and who consumes its own. */
+export function routesOf(service: Source): { consumes: Source[]; consumers: Source[] } {
+  const agreements: readonly Agreement[] = Object.values(facts);
+  const consumed = agreements.filter(({ consumers }) => consumers.includes(service));
+  const published = agreements.filter(({ source }) => source === service);
+  return {
+    consumes: [...new Set(consumed.map(({ source }) => source))],
+    consumers: [...new Set(published.flatMap(({ consumers }) => consumers))],
+  };
+}

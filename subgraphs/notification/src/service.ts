@@ -6,7 +6,7 @@ import { createCursors } from '@taskflow/kit/page';
 import { untilReachable } from '@taskflow/kit/process';
 import { createGraphqlService, type GraphqlServiceOptions } from '@taskflow/kit/service';
 import { assertProtected } from '@taskflow/kit/tenant-pool';
-import { parseFact } from '@taskflow/schema/events';
+import { parseFact, routesOf } from '@taskflow/schema/events';
 import { subgraphSdl } from '@taskflow/schema/sdl';
 import type { NotificationConfig } from './config.ts';
 import { createContextFactory } from './context.ts';
@@ -36,7 +36,7 @@ export function createService(config: NotificationConfig, { observe, redisPrefix
     onStatement: observe?.onStatement,
   });
   const path = createEventPath({
-    ...{ service: 'notification', consumes: ['task'], consumers: [] },
+    ...{ service: 'notification', ...routesOf('notification') },
     ...{ database, cursors, redisUrl: config.REDIS_URL, redisPrefix, log },
   });
   database.onCommit(path.poke);
@@ -57,7 +57,7 @@ export function createService(config: NotificationConfig, { observe, redisPrefix
     allowUnsigned: config.NOTIFICATION_ALLOW_UNSIGNED,
     log,
     context: createContextFactory({ inbox, events }),
-    probes: { postgres: database.ping, redis: path.ping },
+    probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },
     anonymousFields: [],
     ...(observe ? { observe } : {}),
     onStop: [path.stop, database.close],

@@ -1,0 +1,37 @@
+import type { Tenant } from '@taskflow/kit/tenant-pool';
+import { type Database, sqlOf, type Tx } from './database.ts';
+import { memberQueries, membersIn } from './members.ts';
+import { organizationQueries, organizationsIn } from './organizations.ts';
+import { appendFacts, type OwnFact } from './outbox.ts';
+import { projectQueries, projectsIn } from './projects.ts';
+import { teamMemberQueries, teamMembersIn } from './team-members.ts';
+import { teamQueries, teamsIn } from './teams.ts';
+
+export type OrgStore = ReturnType<typeof createOrgStore>;
+export type OrgTx = ReturnType<typeof transactionFor>;
+
+/** Everything this service reads and writes, by noun. */
+export function createOrgStore(database: Database) {
+  return {
+    transaction: <T>(tenant: Tenant, work: (tx: OrgTx) => Promise<T>): Promise<T> =>
+      database.transaction(tenant, (tx) => work(transactionFor(tx, tenant.orgId))),
+    organizations: organizationQueries(database),
+    teams: teamQueries(database),
+    teamMembers: teamMemberQueries(database),
+    projects: projectQueries(database),
+    members: memberQueries(database),
+  };
+}
+
+function transactionFor(tx: Tx, orgId: string) {
+  const sql = sqlOf(tx);
+  return {
+    sql,
+    organizations: organizationsIn(sql, orgId),
+    teams: teamsIn(sql, orgId),
+    teamMembers: teamMembersIn(sql, orgId),
+    projects: projectsIn(sql, orgId),
+    members: membersIn(sql, orgId),
+    appendFacts: (...facts: readonly OwnFact[]) => appendFacts(sql, facts),
+  };
+}

@@ -1,0 +1,14 @@
+/** The object that stands behind each GraphQL type; codegen reads this file. */
+import type { OrganizationRow, TaskVisibility } from './data/organizations.ts';
+import type { ProjectRow, ProjectTeamRow } from './data/projects.ts';
+import type { TeamMemberRow } from './data/team-members.ts';
+import type { TeamRow } from './data/teams.ts';
+
+export type OrganizationMapper = OrganizationRow;
+export type OrganizationSettingsMapper = { taskVisibility: TaskVisibility };
+export type TeamMapper = TeamRow;
+export type TeamMemberMapper = TeamMemberRow;
+export type ProjectMapper = ProjectRow;
+export type ProjectTeamAssignmentMapper = ProjectTeamRow;
+/** Known by its id alone; the user subgraph answers the rest. */
+export type UserMapper = { id: string };

@@ -1,0 +1,11 @@
+import { viewerOf } from '@taskflow/kit/call';
+import { canCreateProjects, canCreateTeams, canUpdateOrganization } from '../domain/org-policy.ts';
+import type { OrganizationResolvers } from '../generated/graphql.ts';
+
+export const Organization: OrganizationResolvers = {
+  __resolveReference: ({ id }, { loaders }) => loaders.organization.load(id),
+  settings: ({ taskVisibility }) => ({ taskVisibility }),
+  viewerCanUpdate: (_, _args, context) => canUpdateOrganization(viewerOf(context)),
+  viewerCanCreateTeams: (_, _args, context) => canCreateTeams(viewerOf(context)),
+  viewerCanCreateProjects: (_, _args, context) => canCreateProjects(viewerOf(context)),
+};

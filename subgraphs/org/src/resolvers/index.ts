@@ -1,0 +1,15 @@
+import { scalars } from '@taskflow/kit/scalars';
+import type { Resolvers } from '../generated/graphql.ts';
+import { Mutation } from './Mutation.ts';
+import { Organization } from './Organization.ts';
+import { Project } from './Project.ts';
+import { ProjectTeamAssignment } from './ProjectTeamAssignment.ts';
+import { Query } from './Query.ts';
+import { Team } from './Team.ts';
+import { TeamMember } from './TeamMember.ts';
+import { User } from './User.ts';
+
+export const resolvers: Resolvers = {
+  ...scalars,
+  ...{ Mutation, Organization, Project, ProjectTeamAssignment, Query, Team, TeamMember, User },
+};

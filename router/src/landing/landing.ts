@@ -91,9 +91,14 @@ export function createLanding({ log, demo, cacheDirectory = CACHE_DIRECTORY }: L
       const type = TYPES[file.split('.').at(-1) ?? ''];
       const body = folder ? await bundle.read(file) : await readPart(file);
       if (!body || !type) return null;
-      return { status: 200, headers: { 'content-type': type, 'cache-control': 'no-cache' }, body };
+      return { status: 200, headers: { 'content-type': type, 'cache-control': cachingOf(file) }, body };
     },
   };
+}
+
+/** The bundler's names carry a hash of what is inside, but for the two that the page asks for. */
+function cachingOf(file: string): string {
+  return /-[\w-]{8}\.\w+$/.test(file) ? 'public, max-age=31536000, immutable' : 'no-cache';
 }
 
 /** The hand-written files that the browser loads as they are. */

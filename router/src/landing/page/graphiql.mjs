@@ -7,6 +7,7 @@ import 'graphiql/style.css';
 import { useGraphiQL, useGraphiQLActions } from '@graphiql/react';
 import { createGraphiQLFetcher } from '@graphiql/toolkit';
 import { GraphiQL } from 'graphiql';
+import { Kind, parse } from 'graphql';
 import { createClient } from 'graphql-ws';
 import { createElement, useEffect } from 'react';
 import { createRoot } from 'react-dom/client';
@@ -98,11 +99,28 @@ function createConnection(endpoint, socketEndpoint, session) {
     const hasChanged = given !== named;
     named = given;
     if (hasChanged) reset();
-    return fetchThrough(params, options);
+    const { request, documentAST } = asWritten(params, options);
+    return fetchThrough(request, { ...options, documentAST });
   }
 
   reset();
   return { fetcher, reset };
+}
+
+/**
+ * What the editor shows, read again: GraphiQL looks at a changed document only after a moment, and somebody quick
+ * would send a subscription as a query, or under the name of the operation before.
+ */
+function asWritten(params, options) {
+  try {
+    const documentAST = parse(params.query);
+    const operations = documentAST.definitions.filter(({ kind }) => kind === Kind.OPERATION_DEFINITION);
+    const [only] = operations.length === 1 ? operations : [];
+    const operationName = only ? only.name?.value : params.operationName;
+    return { request: { ...params, operationName }, documentAST };
+  } catch {
+    return { request: params, documentAST: options?.documentAST };
+  }
 }
 
 /** Tabs live as long as the page: a stranger always finds the saved operations. */

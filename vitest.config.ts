@@ -7,12 +7,26 @@ const graphql = {
   replacement: fileURLToPath(new URL('./node_modules/graphql/index.js', import.meta.url)),
 };
 
+const never = ['**/node_modules/**', '**/generated/**', '**/*.browser.test.ts'];
+const withServers = '**/*.{int,e2e}.test.ts';
+
 export default defineConfig({
   resolve: { alias: [graphql] },
   test: {
-    include: ['**/*.test.ts'],
-    exclude: ['**/node_modules/**', '**/generated/**', '**/*.browser.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    projects: [
+      // No I/O, hence no servers: `vitest run --project unit` answers at once.
+      { extends: true, test: { name: 'unit', include: ['**/*.test.ts'], exclude: [...never, withServers] } },
+      {
+        extends: true,
+        test: {
+          name: 'integration',
+          include: [withServers],
+          exclude: never,
+          globalSetup: ['tests/kit/global-setup.ts'],
+        },
+      },
+    ],
   },
 });

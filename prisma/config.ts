@@ -36,3 +36,8 @@ export type PrismaConfig = Config<typeof variables> & Readonly<Record<string, st
 export function readPrismaConfig(env: NodeJS.ProcessEnv): PrismaConfig {
   return readConfig('migrate', env.POSTGRES_ADMIN_URL ? bootstrapVariables : variables, env) as PrismaConfig;
 }
+
+/** The twelve addresses with their development defaults, whatever the mode: for databases that live as long as a test. */
+export function readAddresses(env: NodeJS.ProcessEnv): Readonly<Record<string, string | undefined>> {
+  return readConfig('scratch', bootstrapVariables, { ...env, TASKFLOW_MODE: 'development' }) as PrismaConfig;
+}

@@ -37,13 +37,14 @@ export async function migrate({ subgraph, url, folder }: MigrateOptions): Promis
   const home = folder ?? folderOf(subgraph);
   const migrationsList = readMigrations(home);
   return alone(subgraph, url, () =>
-    withSchemaEngine(url, readSchema(home), async (engine) => {
-      const history = await engine.diagnoseMigrationHistory({
-        migrationsList,
-        optInToShadowDatabase: false,
-        filters: everything,
-      });
-      refuseBroken(subgraph, history);
+    withSchemaEngine(url, readSchema(home), async (engine, explain) => {
+      const diagnose = () =>
+        engine.diagnoseMigrationHistory({
+          migrationsList,
+          optInToShadowDatabase: false,
+          filters: everything,
+        });
+      refuseBroken(subgraph, await diagnose());
       try {
         const { appliedMigrationNames } = await engine.applyMigrations({
           migrationsList,
@@ -51,8 +52,9 @@ export async function migrate({ subgraph, url, folder }: MigrateOptions): Promis
         });
         return appliedMigrationNames;
       } catch (error) {
+        const failed = (await diagnose().catch(() => null))?.failedMigrationNames[0];
         throw new MigrationError(
-          `${subgraph}: ${explain(error)}\nNothing of it was kept. Correct it, then: node prisma/migrate.ts ${subgraph} --rolled-back <migration>`,
+          `${subgraph}: ${failed ?? 'migrating'} failed: ${explain() ?? (error as Error).message}${failed ? remedy(subgraph, failed) : ''}`,
           { cause: error },
         );
       }
@@ -132,10 +134,7 @@ function refuseBroken(
   { editedMigrationNames, failedMigrationNames, history }: History,
 ): void {
   const problems = [
-    ...failedMigrationNames.map(
-      (name) =>
-        `${name} failed before. Nothing of it was kept; when it is corrected: node prisma/migrate.ts ${subgraph} --rolled-back ${name}`,
-    ),
+    ...failedMigrationNames.map((name) => `${name} failed before${remedy(subgraph, name)}`),
     ...editedMigrationNames
       .filter((name) => !failedMigrationNames.includes(name))
       .map(
@@ -150,14 +149,8 @@ function refuseBroken(
     throw new MigrationError(problems.map((problem) => `${subgraph}: ${problem}`).join('\n'));
 }
 
-/** The engine's message without its ornaments. */
-function explain(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '' && !/^\d+: |^at |^with /.test(line))
-    .join('\n');
+function remedy(subgraph: Subgraph, name: string): string {
+  return `. Nothing of it was kept; when it is corrected: node prisma/migrate.ts ${subgraph} --rolled-back ${name}`;
 }
 
 async function main(): Promise<string> {

@@ -7,7 +7,7 @@
  *   - the catalogue's type "char", which the adapter does not know, so that the engine can read a live database.
  */
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { createRequire } from 'node:module';
 import { PrismaPg } from '@prisma/adapter-pg';
 import {
   bindMigrationAwareSqlAdapterFactory,
@@ -22,23 +22,30 @@ import pg from 'pg';
 /** Tables and enums the engine leaves alone: none. */
 export const everything = { externalTables: [], externalEnums: [] };
 
-/** Runs `work` with an engine on that database. `schema` is the text of schema.prisma. */
+/**
+ * Runs `work` with an engine on that database. `schema` is the text of schema.prisma. `explain` tells what the server said of
+ * the last script that failed: the engine's own errors keep little of it.
+ */
 export async function withSchemaEngine<T>(
   url: string,
   schema: string,
-  work: (engine: SchemaEngine) => Promise<T>,
+  work: (engine: SchemaEngine, explain: () => string | null) => Promise<T>,
 ): Promise<T> {
   const { SchemaEngine: Engine } = await loadEngine();
   // One connection: the engine's session lock and its statements belong together.
   const pool = new CataloguePool({ connectionString: url, max: 1, connectionTimeoutMillis: 10_000 });
   pool.on('error', () => {}); // the next statement reports it
+  let complaint: string | null = null;
+  const complain = (text: string) => {
+    complaint = text;
+  };
   try {
     const engine = await Engine.new(
       { datamodels: [['schema.prisma', schema]] },
       () => {},
-      bindMigrationAwareSqlAdapterFactory(scriptsWhole(pool)),
+      bindMigrationAwareSqlAdapterFactory(scriptsWhole(pool, complain)),
     );
-    return await work(engine);
+    return await work(engine, () => complaint);
   } finally {
     await pool.end();
   }
@@ -61,7 +68,7 @@ function loadEngine() {
   loading ??= (async () => {
     // The main entry is for bundlers; this is what it wraps.
     const bindings = (await import('@prisma/schema-engine-wasm/schema_engine_bg')) as unknown as Bindings;
-    const main = fileURLToPath(import.meta.resolve('@prisma/schema-engine-wasm'));
+    const main = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm');
     const binary = readFileSync(main.replace(/\.js$/, '_bg.wasm'));
     const { instance } = await WebAssembly.instantiate(binary, {
       './schema_engine_bg.js': withoutLingering(bindings),
@@ -98,7 +105,10 @@ class CataloguePool extends pg.Pool {
   }
 }
 
-function scriptsWhole(pool: pg.Pool): SqlMigrationAwareDriverAdapterFactory {
+function scriptsWhole(
+  pool: pg.Pool,
+  complain: (text: string) => void,
+): SqlMigrationAwareDriverAdapterFactory {
   const factory = new PrismaPg(pool);
   const adapt = async (): Promise<SqlDriverAdapter> => {
     const adapter = await factory.connect();
@@ -112,11 +122,12 @@ function scriptsWhole(pool: pg.Pool): SqlMigrationAwareDriverAdapterFactory {
     };
     adapter.executeScript = async (script) => {
       await pool.query(script).catch((error: pg.DatabaseError) => {
+        complain(positioned(error, script));
         throw new DriverAdapterError({
           kind: 'postgres',
           code: error.code ?? 'N/A',
           severity: error.severity ?? 'N/A',
-          message: positioned(error, script),
+          message: error.message,
           detail: error.detail,
           column: error.column,
           hint: error.hint,

@@ -1,0 +1,137 @@
+/** Scenes for tests, told as a story: each thing knows the next step. Names are unique, so that files may share a server. */
+import { randomBytes } from 'node:crypto';
+import type { TestClient } from './client.ts';
+
+export interface TestPerson {
+  id: string;
+  name: string;
+  email: string;
+  password: string;
+  accessToken: string;
+  refreshToken: string;
+  organizationId: string;
+  /** Signed in as this person. */
+  client: TestClient;
+}
+
+export type TestRole = 'ORG_ADMIN' | 'MANAGER' | 'MEMBER' | 'GUEST';
+
+export const PASSWORD = 'correct horse battery';
+
+const unique = () => randomBytes(5).toString('hex');
+
+const AUTH = `success userErrors { code message field } accessToken refreshToken
+  user { id name email organization { id name } }`;
+
+interface AuthPayload {
+  accessToken: string;
+  refreshToken: string;
+  user: { id: string; name: string; email: string; organization: { id: string; name: string } };
+}
+
+function personOf(client: TestClient, payload: AuthPayload): TestPerson {
+  const { accessToken, refreshToken, user } = payload;
+  const { id, name, email, organization } = user;
+  return {
+    ...{ id, name, email, password: PASSWORD, accessToken, refreshToken },
+    organizationId: organization.id,
+    client: client.as(accessToken),
+  };
+}
+
+/** Somebody founds an organisation. */
+export async function anOrg(client: TestClient, name = 'Ada'): Promise<TestPerson> {
+  const input = {
+    ...{ email: `${name.toLowerCase()}-${unique()}@acme.test`, password: PASSWORD, name },
+    organizationName: `Acme ${unique()}`,
+  };
+  const { register } = await client.ask<{ register: AuthPayload }>(
+    `mutation Register($input: RegisterInput!) { register(input: $input) { ${AUTH} } }`,
+    { input },
+  );
+  return personOf(client, register);
+}
+
+/** `inviter` invites somebody, who accepts. */
+export async function aMember(
+  inviter: TestPerson,
+  role: TestRole = 'MEMBER',
+  name = 'Grace',
+): Promise<TestPerson> {
+  const email = `${name.toLowerCase()}-${unique()}@acme.test`;
+  const { inviteCreate } = await inviter.client.ask<{ inviteCreate: { token: string } }>(
+    `mutation Invite($input: InviteCreateInput!) { inviteCreate(input: $input) { success token userErrors { code message } } }`,
+    { input: { email, role } },
+  );
+  const { inviteAccept } = await inviter.client
+    .as(null)
+    .ask<{ inviteAccept: AuthPayload }>(
+      `mutation Accept($input: InviteAcceptInput!) { inviteAccept(input: $input) { ${AUTH} } }`,
+      { input: { token: inviteCreate.token, name, password: PASSWORD } },
+    );
+  return personOf(inviter.client, inviteAccept);
+}
+
+export interface Named {
+  id: string;
+  version: number;
+}
+
+export async function aTeam(
+  by: TestPerson,
+  input: { name?: string; parentTeamId?: string } = {},
+): Promise<Named> {
+  const { teamCreate } = await by.client.ask<{ teamCreate: { team: Named } }>(
+    `mutation Team($input: TeamCreateInput!) { teamCreate(input: $input) { success userErrors { code message field } team { id version } } }`,
+    { input: { name: `Team ${unique()}`, ...input } },
+  );
+  return teamCreate.team;
+}
+
+export async function joinsTeam(
+  by: TestPerson,
+  teamId: string,
+  user: { id: string },
+  role = 'MEMBER',
+): Promise<void> {
+  await by.client.ask(
+    `mutation Join($input: TeamMemberAddInput!) { teamMemberAdd(input: $input) { success userErrors { code message field } teamMember { id } } }`,
+    { input: { teamId, userId: user.id, role } },
+  );
+}
+
+export async function aProject(
+  by: TestPerson,
+  input: { name?: string; key?: string; teamIds?: string[] } = {},
+): Promise<Named & { key: string }> {
+  const { projectCreate } = await by.client.ask<{ projectCreate: { project: Named & { key: string } } }>(
+    `mutation Project($input: ProjectCreateInput!) { projectCreate(input: $input) { success userErrors { code message field } project { id key version } } }`,
+    { input: { name: `Project ${unique()}`, key: `P${unique().toUpperCase().slice(0, 6)}`, ...input } },
+  );
+  return projectCreate.project;
+}
+
+export interface TestTask extends Named {
+  key: string;
+  title: string;
+  syncId: string;
+}
+
+export async function aTask(by: TestPerson, input: object = {}): Promise<TestTask> {
+  const { taskCreate } = await by.client.ask<{ taskCreate: { task: TestTask; syncId: string } }>(
+    `mutation Task($input: TaskCreateInput!) { taskCreate(input: $input) { success userErrors { code message field } syncId task { id key title version } } }`,
+    { input: { title: `Task ${unique()}`, ...input } },
+  );
+  return { ...taskCreate.task, syncId: taskCreate.syncId };
+}
+
+export async function changeTask(
+  by: TestPerson,
+  input: { id: string } & Record<string, unknown>,
+): Promise<TestTask> {
+  const { taskUpdate } = await by.client.ask<{ taskUpdate: { task: TestTask; syncId: string } }>(
+    `mutation Change($input: TaskUpdateInput!) { taskUpdate(input: $input) { success userErrors { code message field } syncId task { id key title version } } }`,
+    { input },
+  );
+  return { ...taskUpdate.task, syncId: taskUpdate.syncId };
+}

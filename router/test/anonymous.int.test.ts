@@ -175,6 +175,7 @@ describe('the router as a program', () => {
       [name]: '0',
     });
     expect((await router.query('{ __typename }')).body).toEqual({ data: { __typename: 'Query' } });
+    expect(new URL(router.url).port).not.toBe('4000');
   });
 
   it('prints its options', async () => {

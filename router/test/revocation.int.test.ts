@@ -94,14 +94,16 @@ describe('while Redis is away', () => {
   it('a Redis that hangs holds up a request for a moment only, and is listened to once it is back', async () => {
     const own = await startOwnRedis();
     const behind = await aRouter(supergraph, (config) => ({ ...config, redisUrl: own.url }), { log });
-    expect(await me(supergraph.tokenFor(aViewer()), behind)).toEqual([]);
+    const revoked = aViewer();
+    const { commands, keys } = await own.connect();
+    await commands.set(keys.revokedKey(revoked.orgId, revoked.sessionId), '1', 'EX', 60);
+    await expect.poll(() => me(supergraph.tokenFor(revoked), behind), SECOND).toEqual(['SESSION_REVOKED']);
     own.freeze();
     const viewer = aViewer();
     const startedAt = performance.now();
     expect(await me(supergraph.tokenFor(viewer), behind)).toEqual([]);
     expect(performance.now() - startedAt).toBeLessThan(1_500);
     own.resume();
-    const { commands, keys } = await own.connect();
     const channel = keys.controlChannel(viewer.orgId);
     await vi.waitUntil(async () => (await commands.pubsub('NUMSUB', channel))[1] === 1, SECOND);
   });

@@ -110,7 +110,7 @@ describe('an access token', () => {
     const token = supergraph.tokenFor(aViewer(), { claims: { exp } });
     expect((await ask(router, '{ me { id } }', { token })).status).toBe(200);
     await expect
-      .poll(async () => codesOf(await ask(router, '{ me { id } }', { token })), { timeout: 10_000 })
+      .poll(async () => codesOf(await ask(router, '{ me { id } }', { token })), { timeout: 4_000 })
       .toEqual(['TOKEN_EXPIRED']);
   });
 });

@@ -33,9 +33,12 @@ describe('the size of a document', () => {
     expect(performance.now() - startedAt).toBeLessThan(50);
   });
 
-  it('finds a fragment that spreads itself, even when no operation uses it', () => {
-    expect(sizeOf('{ a } fragment F on X { b { ...G } } fragment G on X { ...F }').cycle).toBe('F');
-    expect(sizeOf('{ a { ...F } b { ...F } } fragment F on X { c }').cycle).toBeNull();
+  it('comes to an end for a fragment that spreads itself', () => {
+    expect(sizeOf('{ ...F } fragment F on X { b { ...G } } fragment G on X { ...F }').depth).toBe(1);
+  });
+
+  it('counts how often one place writes the same field', () => {
+    expect(sizeOf('{ a { b b c: b } a { b } }').repeats).toBe(2);
   });
 
   it('counts credential fields by their names, through aliases and fragments', () => {

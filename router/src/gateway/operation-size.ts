@@ -19,8 +19,6 @@ export interface OperationSize {
   directives: number;
   /** Root fields among the given names. */
   credentialFields: number;
-  /** A fragment that spreads itself. */
-  cycle: string | null;
   /** A name that must not become a key of an object. */
   reservedName: string | null;
 }
@@ -41,14 +39,11 @@ export function measureDocument(document: DocumentNode, credentialFields: readon
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
   }
   const measured = new Map<string, SetSize | 'measuring'>();
-  let cycle: string | null = null;
 
   function sizeOfFragment(name: string): SetSize {
     const known = measured.get(name);
-    if (known === 'measuring') {
-      cycle ??= name;
-      return empty();
-    }
+    // A fragment within itself: has no size, and is refused by validation.
+    if (known === 'measuring') return empty();
     if (known) return known;
     const fragment = fragments.get(name);
     if (!fragment) return empty();
@@ -94,7 +89,7 @@ export function measureDocument(document: DocumentNode, credentialFields: readon
     return size;
   }
 
-  const total: OperationSize = { ...empty(), ...writtenIn(document), cycle: null };
+  const total: OperationSize = { ...empty(), ...writtenIn(document) };
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
     const size = sizeOf(definition.selectionSet);
@@ -102,9 +97,7 @@ export function measureDocument(document: DocumentNode, credentialFields: readon
       total[measure] = Math.max(total[measure], size[measure]);
     }
   }
-  // A cycle among fragments that no operation spreads is one all the same.
-  for (const name of fragments.keys()) sizeOfFragment(name);
-  return { ...total, cycle };
+  return total;
 }
 
 function empty(): SetSize {

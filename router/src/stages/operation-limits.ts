@@ -1,6 +1,6 @@
 // needs       params.query
 // adds        document: parsed, and within the limits
-// may answer  OPERATION_TOO_LARGE 400 · GRAPHQL_PARSE_FAILED 400 · GRAPHQL_VALIDATION_FAILED 400 (a fragment within itself)
+// may answer  OPERATION_TOO_LARGE 400 · GRAPHQL_PARSE_FAILED 400 · GRAPHQL_VALIDATION_FAILED 400 (a reserved name)
 
 import { type DocumentNode, GraphQLError, Lexer, parse, Source, TokenKind } from 'graphql';
 import { paramsOf, Refusal } from '../exchange.ts';
@@ -80,9 +80,6 @@ function parseFailed({ message, source, positions }: GraphQLError): GraphQLError
 }
 
 function checkSize(size: OperationSize, limits: OperationLimits): void {
-  if (size.cycle) {
-    throw new Refusal('GRAPHQL_VALIDATION_FAILED', `Cannot spread fragment "${size.cycle}" within itself.`);
-  }
   if (size.reservedName) {
     throw new Refusal('GRAPHQL_VALIDATION_FAILED', `The name "${size.reservedName}" is reserved.`);
   }

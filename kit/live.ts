@@ -45,17 +45,6 @@ interface Bookkeeping {
 
 export function createLive(redis: RedisConnections, log: Log): Live {
   const { subscriber } = redis;
-  let forward: ((channel: string, message: string) => void) | null = null;
-  const pubsub = new RedisPubSub(
-    clientsFor(redis, (onMessage) => {
-      forward = onMessage;
-      subscriber.on('message', onMessage);
-    }),
-  );
-  const bookkeeping = pubsub as unknown as Bookkeeping;
-  const leavers = new Map<Listener, () => void>();
-  let isClosed = false;
-
   const guarded = (what: string, run: () => void) => {
     try {
       run();
@@ -65,7 +54,24 @@ export function createLive(redis: RedisConnections, log: Log): Live {
     }
   };
 
+  let forward: ((channel: string, message: string) => void) | null = null;
+  const pubsub = new RedisPubSub(
+    clientsFor(redis, (onMessage) => {
+      forward = (channel, message) => guarded('a hint', () => onMessage(channel, message));
+      subscriber.on('message', forward);
+    }),
+  );
+  const bookkeeping = pubsub as unknown as Bookkeeping;
+  const leavers = new Map<Listener, () => void>();
+  let isClosed = false;
+
+  let isLost = false;
+  const onClose = () => {
+    isLost = true;
+  };
   const onReady = () => {
+    if (!isLost) return;
+    isLost = false;
     // Restoring the subscriptions was sent before this PING on the same connection: its answer means they are back.
     subscriber.ping().then(
       () => {
@@ -74,6 +80,7 @@ export function createLive(redis: RedisConnections, log: Log): Live {
       () => {},
     );
   };
+  subscriber.on('close', onClose);
   subscriber.on('ready', onReady);
 
   return {
@@ -98,6 +105,7 @@ export function createLive(redis: RedisConnections, log: Log): Live {
     stats: () => ({ channels: bookkeeping.subsRefsMap.size, listeners: leavers.size }),
     async close() {
       isClosed = true;
+      subscriber.off('close', onClose);
       subscriber.off('ready', onReady);
       if (forward) subscriber.off('message', forward);
       for (const leave of [...leavers.values()]) leave();

@@ -1,6 +1,7 @@
 /** The router's environment, and the one place that reads it. */
 import {
   type Config,
+  choice,
   flag,
   int,
   keyRing,
@@ -50,7 +51,9 @@ export const variables = {
   ROUTER_CORS_ORIGINS: text('').describe(
     "Origins of pages that may call, comma-separated; a port may be *. Empty: Apollo Sandbox's and localhost in development, none in production.",
   ),
-  ROUTER_INTROSPECTION: text('').describe('true or false. Empty: on in development, off in production.'),
+  ROUTER_INTROSPECTION: choice(['auto', 'true', 'false'], 'auto').describe(
+    'Whether clients may read the schema; auto: in development only.',
+  ),
   ROUTER_PROXY_HOPS: int(0, { max: 10 }).describe(
     'Proxies in front of the router whose X-Forwarded-For entries are believed.',
   ),
@@ -178,7 +181,7 @@ function servingOf(values: Values) {
     supergraphPollMs: values.ROUTER_SUPERGRAPH_POLL_MS,
     corsOrigins: given.length > 0 || !isDevelopment ? given : DEVELOPMENT_ORIGINS,
     introspection:
-      values.ROUTER_INTROSPECTION === '' ? isDevelopment : values.ROUTER_INTROSPECTION === 'true',
+      values.ROUTER_INTROSPECTION === 'auto' ? isDevelopment : values.ROUTER_INTROSPECTION === 'true',
     landing: isDevelopment && !values.ROUTER_ANONYMOUS,
     proxyHops: values.ROUTER_PROXY_HOPS,
     subgraphTimeoutMs: values.ROUTER_SUBGRAPH_TIMEOUT_MS,

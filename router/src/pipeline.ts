@@ -146,6 +146,9 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
 
 /** A thrown error as an answer. Whatever has no code here gets none from mask-errors either, but a log line. */
 function answerOf(error: unknown): Answer {
+  if (isStackOverflow(error)) {
+    return answerOf(new Refusal('OPERATION_TOO_LARGE', 'The operation nests too deeply to be read.'));
+  }
   if (error instanceof Refusal) {
     const { message, extensions, status, headers } = error;
     return { status, headers, body: { errors: [new GraphQLError(message, { extensions })] } };
@@ -158,4 +161,9 @@ function answerOf(error: unknown): Answer {
     headers: {},
     body: { errors: [new GraphQLError(originalError.message, { originalError })] },
   };
+}
+
+/** Whoever walks a document or its variables recurses: depth that no limit named ends here, before any call. */
+function isStackOverflow(error: unknown): boolean {
+  return error instanceof RangeError && error.message.includes('call stack');
 }

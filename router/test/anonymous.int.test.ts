@@ -133,10 +133,12 @@ describe('the router as a program', () => {
     expect(performance.now() - asked).toBeLessThan(2_000);
   });
 
-  it('accepts the operations of a benchmark: deep ones, introspection, many at once', async () => {
+  it('accepts the operations of a benchmark, deep and many at once, and survives a bottomless one', async () => {
     const router = await started(['--supergraph', await aForeignSupergraph(), '--port', '0', '--anonymous']);
     const deep = `{ best(genre: NOVEL) { ${'next { id stars '.repeat(30)}${'}'.repeat(30)} } }`;
     expect((await router.query(deep)).body.errors).toBeUndefined();
+    const bottomless = `{ ${'... { '.repeat(6_000)} anything { __typename } ${'}'.repeat(6_000)} }`;
+    expect((await router.query(bottomless)).body.errors[0].extensions.code).toBe('OPERATION_TOO_LARGE');
     const answers = await Promise.all(Array.from({ length: 200 }, () => router.query('{ shelf { id } }')));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
   });

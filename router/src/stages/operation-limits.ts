@@ -69,8 +69,6 @@ function parseOrRefuse(query: string): DocumentNode {
     return parse(query);
   } catch (error) {
     if (error instanceof GraphQLError) throw parseFailed(error);
-    if (error instanceof RangeError)
-      throw new Refusal('OPERATION_TOO_LARGE', 'The document nests too deeply to be read.');
     throw error;
   }
 }

@@ -2,7 +2,8 @@
 //
 // Ready means "send me traffic": the supergraph is loaded, every subgraph has been up at least once since the start, and
 // no shutdown has begun. A subgraph that is lost later makes the answer degraded, not unready: taking every router out
-// of service because notifications are down would turn a part's outage into everybody's.
+// of service because notifications are down would turn a part's outage into everybody's. A router that reaches none of
+// them is cut off, and unready.
 
 import { createHealth, type HealthReport, type Probes } from '@taskflow/kit/health';
 import type { Log } from '@taskflow/kit/log';
@@ -33,17 +34,23 @@ export function createRouterHealth(deps: RouterHealthDeps): RouterHealth {
   async function report(): Promise<HealthReport> {
     const told = await health.report();
     for (const [name, part] of Object.entries(told.parts)) if (part.status === 'up') everUp.add(name);
-    return told;
+    return isCutOff(told) ? { ...told, status: 'unhealthy' } : told;
+  }
+
+  function isCutOff({ parts }: HealthReport): boolean {
+    const subgraphs = Object.keys(deps.subgraphUrls);
+    return subgraphs.length > 0 && subgraphs.every((name) => parts[name]?.status === 'down');
   }
 
   return {
     report,
     async readiness(phase) {
       if (phase === 'stopping') return { ready: false, reasons: ['stopping'], degraded: [] };
-      const { parts } = await report();
+      const told = await report();
+      const { parts } = told;
       const down = Object.entries(parts).filter(([, part]) => part.status === 'down');
       const blocks = ([name, { essential }]: (typeof down)[number]) =>
-        essential || (name in deps.subgraphUrls && !everUp.has(name));
+        essential || (name in deps.subgraphUrls && (!everUp.has(name) || isCutOff(told)));
       const reasons = down.filter(blocks).map(([name]) => name);
       const degraded = down.map(([name]) => name).filter((name) => !reasons.includes(name));
       return { ready: reasons.length === 0, reasons, degraded };

@@ -314,6 +314,16 @@ describe('health', () => {
       parts: { task: { status: 'down' } },
     });
   });
+
+  it('is neither ready nor healthy when it reaches no subgraph at all', async () => {
+    expect((await health('/health/ready'))[0]).toBe(200);
+    await Promise.all([supergraph.services.task.stop(), supergraph.services.user.stop()]);
+    expect(await health('/health/ready')).toEqual([
+      503,
+      { ready: false, reasons: ['user', 'task'], degraded: [] },
+    ]);
+    expect((await health('/health'))[1].status).toBe('unhealthy');
+  });
 });
 
 describe('a router that stops', () => {

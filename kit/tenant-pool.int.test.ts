@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { PrismaPg } from '@prisma/adapter-pg';
+import type pg from 'pg';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { aDatabase, type PlumbedDatabase } from './postgres.fixture.ts';
 import { NoTenantError, sqlOf, type TenantPool, transaction, withTenant } from './tenant-pool.ts';
@@ -33,9 +34,9 @@ const backends = async () =>
   (
     await database.run(
       'superuser',
-      "select state, pid from pg_stat_activity where usename = 'taskflow_task_app' order by pid",
+      `select state from pg_stat_activity where usename = 'taskflow_task_app' and datname = '${database.name}'`,
     )
-  ).rows as { state: string; pid: number }[];
+  ).rows as { state: string }[];
 
 describe.each(['statement', 'transaction'] as const)('scope per %s', (scope) => {
   test('2,000 interleaved queries of 20 tenants over 4 connections answer 0 foreign rows', async () => {
@@ -105,6 +106,22 @@ test('organisation, user and role are the settings of a statement, and gone afte
     expect((await client.query(settings)).rows).toEqual([person]);
     client.release();
   });
+});
+
+test('a connection keeps nothing of a tenant', async () => {
+  const single = database.app({ max: 1 });
+  let bare: pg.PoolClient | undefined;
+  single.on('connect', (client) => {
+    bare = client;
+  });
+  const person = { ...anOrg, userId: randomUUID(), role: 'MANAGER' };
+  const left = async () =>
+    (await bare?.query("select current_setting('app.org_id') || current_setting('app.user_id') as left"))
+      ?.rows;
+  await withTenant(person, () => single.query('select 1'));
+  expect(await left()).toEqual([{ left: '' }]);
+  await withTenant(person, () => transaction(single, (sql) => sql.query('select 1')));
+  expect(await left()).toEqual([{ left: '' }]);
 });
 
 test('the policy refuses to write another tenant’s row', async () => {
@@ -247,7 +264,8 @@ test('terminated connections are replaced, without an unheard error', async () =
     await vi.waitUntil(async () => (await backends()).some((backend) => backend.state === 'active'));
     await database.run(
       'superuser',
-      "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'taskflow_task_app'",
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where usename = 'taskflow_task_app' and datname = '${database.name}'`,
     );
   }
 });

@@ -1,5 +1,6 @@
+import { startOwnPostgres } from '@taskflow/tests/kit/postgres';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { aDatabase, type PlumbedDatabase } from './postgres.fixture.ts';
+import { aDatabase, type PlumbedDatabase, runAt } from './postgres.fixture.ts';
 import { assertProtected, ProtectionError, TenantPool } from './tenant-pool.ts';
 
 let database: PlumbedDatabase;
@@ -20,13 +21,9 @@ async function problemsOf(pool = database.app({ max: 1 })): Promise<readonly str
 }
 
 /** Makes the database bad for the length of one check. */
-async function problemsWith(make: string, unmake: string, by: 'owner' | 'superuser' = 'owner') {
-  await database.run(by, make);
-  try {
-    return await problemsOf();
-  } finally {
-    await database.run(by, unmake);
-  }
+async function problemsWith(make: string, unmake: string) {
+  await database.run('owner', make);
+  return problemsOf().finally(() => database.run('owner', unmake));
 }
 
 const scoped = `org_id = (select current_setting('app.org_id')::uuid)`;
@@ -115,37 +112,54 @@ test('a materialized view is refused when the role can read it', async () => {
   ]);
 });
 
-test('roles that row security does not bind are refused', async () => {
-  expect(await problemsOf(new TenantPool({ ...database.as('superuser'), max: 1 }))).toEqual([
-    'it is a superuser: row security would not apply',
-  ]);
-  expect(
-    await problemsWith(
-      'alter role taskflow_task_app bypassrls',
-      'alter role taskflow_task_app nobypassrls',
-      'superuser',
-    ),
-  ).toEqual(['it is allowed to bypass row security (BYPASSRLS): row security would not apply']);
-  expect(
-    await problemsWith(
-      'create role lord bypassrls; grant lord to taskflow_task_app',
-      'drop role lord',
-      'superuser',
-    ),
-  ).toEqual([
-    'it is a member of lord, which is allowed to bypass row security (BYPASSRLS): row security would not apply',
-  ]);
-});
+describe('roles', () => {
+  // Roles belong to a whole server: this one is nobody else's.
+  async function onOwnServer(
+    check: (on: {
+      problemsAt(url: string): Promise<readonly string[]>;
+      problemsWith(make: string, unmake: string): Promise<readonly string[]>;
+      adminUrl: string;
+      ownerUrl: string;
+    }) => Promise<void>,
+  ) {
+    const server = await startOwnPostgres();
+    const { appUrl, ownerUrl } = server.urlsOf('task');
+    const adminUrl = new URL(server.adminUrl);
+    adminUrl.pathname = new URL(appUrl).pathname;
+    const problemsAt = async (connectionString: string) => {
+      const pool = new TenantPool({ connectionString, max: 1 });
+      return problemsOf(pool).finally(() => pool.end());
+    };
+    const problemsWith = async (make: string, unmake: string) => {
+      await runAt(adminUrl.href, make);
+      return problemsAt(appUrl).finally(() => runAt(adminUrl.href, unmake));
+    };
+    await check({ problemsAt, problemsWith, adminUrl: adminUrl.href, ownerUrl });
+  }
 
-test('the owner is refused, and so is a member of the owner', async () => {
-  const asOwner = await problemsOf(new TenantPool({ ...database.as('owner'), max: 1 }));
-  expect(asOwner).toContain('outbox belongs to it, or to a role it is a member of');
-  const asMember = await problemsWith(
-    'grant taskflow_task_owner to taskflow_task_app',
-    'revoke taskflow_task_owner from taskflow_task_app',
-    'superuser',
-  );
-  expect(asMember).toContain('inbox belongs to it, or to a role it is a member of');
+  test('that row security does not bind are refused, and so are the owner and its members', () =>
+    onOwnServer(async ({ problemsAt, problemsWith, adminUrl, ownerUrl }) => {
+      expect(await problemsAt(adminUrl)).toEqual(['it is a superuser: row security would not apply']);
+      expect(
+        await problemsWith(
+          'alter role taskflow_task_app bypassrls',
+          'alter role taskflow_task_app nobypassrls',
+        ),
+      ).toEqual(['it is allowed to bypass row security (BYPASSRLS): row security would not apply']);
+      expect(
+        await problemsWith('create role lord bypassrls; grant lord to taskflow_task_app', 'drop role lord'),
+      ).toEqual([
+        'it is a member of lord, which is allowed to bypass row security (BYPASSRLS): row security would not apply',
+      ]);
+      expect(await problemsAt(ownerUrl)).toContain('outbox belongs to it, or to a role it is a member of');
+      expect(
+        await problemsWith(
+          'grant taskflow_task_owner to taskflow_task_app',
+          'revoke taskflow_task_owner from taskflow_task_app',
+        ),
+      ).toContain('inbox belongs to it, or to a role it is a member of');
+      expect(await problemsWith('select 1', 'select 1')).toEqual([]);
+    }));
 });
 
 test('one message names every problem', async () => {

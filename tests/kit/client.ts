@@ -67,7 +67,7 @@ export function createTestClient(url: string, token: string | null = null): Test
     send,
     async ask<T>(query: string, variables: object = {}, headers: Record<string, string> = {}): Promise<T> {
       const answer = await send<T>(query, variables, headers);
-      if (answer.errors.length > 0 || answer.data === null || hasRefusal(answer.data)) {
+      if (answer.errors.length > 0 || answer.data === null || hasRefusal(answer.data as object)) {
         throw new Error(
           `not the answer that was expected\nquery ${query}\nvariables ${JSON.stringify(variables)}\n` +
             `status ${answer.status} request ${answer.requestId}\nbody ${answer.text}`,

@@ -10,7 +10,11 @@ import { readTaskConfig } from '@taskflow/task/config';
 import { createService as createTask } from '@taskflow/task/service';
 import { readUserConfig } from '@taskflow/user/config';
 import { createService as createUser } from '@taskflow/user/service';
+import { DEMO_PASSWORD, DEMO_PEOPLE } from './seed.ts';
 import type { Stops } from './stops.ts';
+
+/** For the page that greets a visitor. */
+const demo = { password: DEMO_PASSWORD, people: Object.values(DEMO_PEOPLE) };
 
 /** Starts the four subgraphs side by side, then the router. Returns the router's address. */
 export async function startSupergraph(env: NodeJS.ProcessEnv, stops: Stops): Promise<string> {
@@ -28,7 +32,7 @@ export async function startSupergraph(env: NodeJS.ProcessEnv, stops: Stops): Pro
   for (const result of await Promise.allSettled(starts))
     if (result.status === 'rejected') throw result.reason;
   stops.checkpoint();
-  const router = createRouter(readRouterConfig(env));
+  const router = createRouter(readRouterConfig(env), { demo });
   await stops.add('router', () => router.stop());
   await router.start();
   return router.url;

@@ -1,10 +1,11 @@
 /**
  * Part of `npm run dev`: composes the supergraph again and renews the generated code whenever an SDL file or a
- * database schema is saved. The router swaps the new supergraph in; the subgraphs restart by themselves.
+ * database schema is saved. The router swaps the new supergraph in. The subgraphs read their SDL at start and
+ * watch the modules that they import: touching schema/sdl.ts, which all of them import, restarts them.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { watch } from 'node:fs';
+import { utimesSync, watch } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '..');
@@ -27,7 +28,9 @@ function schedule(): void {
 
 async function renew(): Promise<void> {
   // In processes of their own: a broken SDL file ends them and not the watch, and they say what is wrong.
-  if (await succeeds('schema/compose.ts')) await succeeds('dev/generate.ts');
+  if (!(await succeeds('schema/compose.ts')) || !(await succeeds('dev/generate.ts'))) return;
+  const now = new Date();
+  utimesSync(join(root, 'schema/sdl.ts'), now, now);
 }
 
 async function succeeds(script: string): Promise<boolean> {
@@ -42,4 +45,3 @@ watch(join(root, 'schema'), (_, file) => {
 watch(join(root, 'prisma'), { recursive: true }, (_, file) => {
   if (file?.endsWith('schema.prisma')) schedule();
 });
-await renew();

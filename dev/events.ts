@@ -3,7 +3,7 @@
  * one JSON line each. Ends with Ctrl-C.
  *
  *   npm run --silent events                        Ada, who sees every task of Acme
- *   npm run --silent events -- grace@acme.example  what Grace may see
+ *   npm run --silent events -- grace@acme.test  what Grace may see
  */
 import { createClient as createSocket } from 'graphql-ws';
 import WebSocket from 'ws';

@@ -10,11 +10,11 @@ import { type Client, createClient } from './client.ts';
 export const DEMO_PASSWORD = 'taskflow-demo';
 
 export const DEMO_PEOPLE = {
-  ada: { name: 'Ada Lovelace', email: 'ada@acme.example', organization: 'Acme', role: 'ORG_ADMIN' },
-  grace: { name: 'Grace Hopper', email: 'grace@acme.example', organization: 'Acme', role: 'MEMBER' },
+  ada: { name: 'Ada Lovelace', email: 'ada@acme.test', organization: 'Acme', role: 'ORG_ADMIN' },
+  grace: { name: 'Grace Hopper', email: 'grace@acme.test', organization: 'Acme', role: 'MEMBER' },
   mallory: {
     name: 'Mallory Malone',
-    email: 'mallory@globex.example',
+    email: 'mallory@globex.test',
     organization: 'Globex',
     role: 'ORG_ADMIN',
   },

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { startOwnPostgres } from '@taskflow/tests/kit/postgres';
 import { aRedis, startOwnRedis } from '@taskflow/tests/kit/redis';
 import type pg from 'pg';
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -9,7 +10,7 @@ import { appendFacts, createOutboxReader, type Fact } from './outbox.ts';
 import { aDatabase, type PlumbedDatabase } from './postgres.fixture.ts';
 import { createRedis, type RedisConnections } from './redis.ts';
 import { createRelay, type Relay, type RelayOptions } from './relay.ts';
-import { type TenantPool, transaction, withTenant } from './tenant-pool.ts';
+import { createSystemPool, TenantPool, transaction, withTenant } from './tenant-pool.ts';
 
 const log = createLog({ process: 'test', level: process.env.LOG_LEVEL ?? 'silent' });
 const DEADLINE = { timeout: 15_000, interval: 10 };
@@ -397,6 +398,39 @@ describe('when Redis fails', () => {
     await vi.waitUntil(() => relay.status().reappended === 2, DEADLINE);
     await vi.waitUntil(async () => Number(await redis.commands.get(sentinel)) === known, DEADLINE);
   });
+});
+
+test('a PostgreSQL that was killed and started again is served on, and nothing is lost', async () => {
+  const own = await startOwnPostgres();
+  const { appUrl, systemUrl } = own.urlsOf('task');
+  const [ownApp, ownSystem] = [
+    new TenantPool({ connectionString: appUrl }),
+    createSystemPool({ connectionString: systemUrl }),
+  ];
+  onTestFinished(() => Promise.all([ownApp.end(), ownSystem.end()]).then(() => {}));
+  const relay = aRelay({ pool: ownSystem });
+  const orgId = randomUUID();
+  const id = randomUUID();
+  const appendOne = (version: number) =>
+    withTenant({ orgId }, () =>
+      transaction(ownApp, (sql) => appendFacts(sql, [aFact({ orgId, aggregateId: id, version })])),
+    );
+  await appendOne(1);
+  await vi.waitUntil(() => relay.status().published === 1, DEADLINE);
+  await appendOne(2);
+  await own.kill();
+  await own.restart();
+  await vi.waitUntil(
+    () =>
+      appendOne(3).then(
+        () => true,
+        () => false,
+      ),
+    DEADLINE,
+  );
+  await vi.waitUntil(async () => new Set(idsOf(await streamed())).size === 3, DEADLINE);
+  expect(disorderIn(await streamed())).toBe(0);
+  await relay.stop();
 });
 
 describe('upkeep', () => {

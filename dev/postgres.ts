@@ -157,7 +157,9 @@ async function startOn(
     await once(server, 'spawn');
     watch(server);
     const adminUrl = `postgresql://postgres:${password}@127.0.0.1:${port}/postgres`;
-    await untilAnswering(server, adminUrl);
+    const ended = once(server, 'exit').then(() => Promise.reject(new Error('the process ended')));
+    ended.catch(() => {}); // it ends one day
+    await Promise.race([untilAnswering(server, adminUrl), ended]);
     server.unref();
     return { adminUrl, port, pid: server.pid ?? 0, stop };
   } catch (error) {

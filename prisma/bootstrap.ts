@@ -101,11 +101,17 @@ async function ensureDatabase(admin: pg.Client, subgraph: Subgraph, database: st
   } else if (rows[0].owner !== owner) {
     await admin.query(`alter database ${name} owner to ${owner}`);
   }
+  await closeDatabase(admin, subgraph, database);
+  return !rows[0];
+}
+
+/** Nobody but the three roles of its subgraph may connect. A copy of a database does not inherit that. */
+export async function closeDatabase(admin: pg.Client, subgraph: Subgraph, database: string): Promise<void> {
+  const name = pg.escapeIdentifier(database);
   await admin.query(`revoke all on database ${name} from public`);
   await admin.query(
     `grant connect on database ${name} to ${roleOf(subgraph, 'app')}, ${roleOf(subgraph, 'system')}`,
   );
-  return !rows[0];
 }
 
 async function prepare(client: pg.Client, subgraph: Subgraph): Promise<void> {

@@ -3,6 +3,7 @@
  * one's own for tests that break them. Everything registers itself for clean-up.
  */
 import { randomBytes } from 'node:crypto';
+import { closeDatabase } from '@taskflow/prisma/bootstrap';
 import { roleOf, type Subgraph } from '@taskflow/prisma/databases';
 import { findScratch, makeScratch, withAdmin } from '@taskflow/prisma/scratch';
 import { afterAll, onTestFinished } from 'vitest';
@@ -33,6 +34,7 @@ export async function aDatabase(subgraph: Subgraph): Promise<TestDatabase> {
   await withAdmin(adminUrl, async (admin) => {
     const owner = roleOf(subgraph, 'owner');
     await admin.query(`create database "${name}" template "${templates.nameOf(subgraph)}" owner ${owner}`);
+    await closeDatabase(admin, subgraph, name);
   });
   const drop = () =>
     withAdmin(adminUrl, async (admin) => {

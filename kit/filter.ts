@@ -17,6 +17,10 @@ export class Parameters {
   readonly values: unknown[] = [];
   /** `type` is a PostgreSQL type name of ours: `uuid`, `text[]`. */
   add(value: unknown, type: string): string {
+    // PostgreSQL's text cannot hold it, so nothing there can equal it; a client that sends it has made a mistake.
+    if ([value].flat().some((part) => typeof part === 'string' && part.includes('\0'))) {
+      throw refused('a text contains the character U+0000');
+    }
     this.values.push(value);
     return `$${this.values.length}::${type}`;
   }
@@ -113,23 +117,39 @@ export const instantColumn =
       if (operator === 'null') return nullness(sql, value);
       const sign = ORDER[operator];
       if (!sign) throw refused(`${operator} is no comparison of instants`);
-      const instant = instantOf(value as Moment, now);
+      const instant = withinCalendar(instantOf(value as Moment, now));
       return `${sql} ${sign} ${parameters.add(instant.toISOString(), 'timestamptz')}`;
     });
 
-/** An array of texts, never null: some, every, none, each with eq and in. */
+/** Years that both RFC 3339 and PostgreSQL write with four digits; no row lies beyond, so the comparison stays the same. */
+const CALENDAR = {
+  first: Date.parse('0001-01-01T00:00:00.000Z'),
+  last: Date.parse('9999-12-31T23:59:59.999Z'),
+};
+
+function withinCalendar(instant: Date): Date {
+  return new Date(Math.min(Math.max(instant.getTime(), CALENDAR.first), CALENDAR.last));
+}
+
+/**
+ * An array of texts, never null: some, every, none, each with eq and in, which one text has to fulfil together.
+ * `overlaps` says in SQL that the array has one of a list of texts, where the operator itself finds no index.
+ */
 export const textsColumn =
-  (sql: string): Comparison =>
+  (sql: string, overlaps = (list: string) => `${sql} && ${list}`): Comparison =>
   (comparator, parameters) =>
     each(comparator, (quantifier, value) => {
-      const wanted = each(value as Comparator, (_operator, inner) => {
-        const list = parameters.add(bounded(Array.isArray(inner) ? inner : [inner]), 'text[]');
-        if (quantifier === 'some') return `${sql} && ${list}`;
-        if (quantifier === 'every') return `${sql} <@ ${list}`;
-        return `not ${sql} && ${list}`;
-      });
-      return join(wanted, 'and');
+      const lists = Object.values(value as Comparator).filter((inner) => inner != null);
+      if (lists.length === 0) return quantifier === 'none' ? `${sql} = '{}'` : anyOrEvery(sql, quantifier);
+      const [first = [], ...others] = lists.map((inner) => bounded(Array.isArray(inner) ? inner : [inner]));
+      const wanted = first.filter((text) => others.every((list) => list.includes(text)));
+      const list = parameters.add(wanted, 'text[]');
+      if (quantifier === 'every') return `${sql} <@ ${list}`;
+      return quantifier === 'some' ? overlaps(list) : `not ${overlaps(list)}`;
     });
+
+/** Without a condition on the text: some text there is, or every text is anything. */
+const anyOrEvery = (sql: string, quantifier: string) => (quantifier === 'some' ? `${sql} <> '{}'` : 'true');
 
 function equality(
   sql: string,

@@ -64,7 +64,8 @@ export const task = z.object({
 export const taskVisibility = z.object({
   /** The people whose view may have changed; null for everybody but the ORG_ADMINs. */
   userIds: z.array(id).nullable(),
-  reason: oneOf('MEMBER_CHANGED', 'TEAM_CHANGED', 'PROJECT_CHANGED', 'SETTINGS_CHANGED'),
+  /** PROJECT_CREATED: the view has grown by a project that has no tasks yet, so nothing has to be read again. */
+  reason: oneOf('MEMBER_CHANGED', 'TEAM_CHANGED', 'PROJECT_CREATED', 'PROJECT_CHANGED', 'SETTINGS_CHANGED'),
 });
 
 /** What happened in a person's inbox. */

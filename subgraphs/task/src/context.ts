@@ -1,0 +1,18 @@
+import type { BuildContext, RequestContext } from '@taskflow/kit/service';
+import type { TaskEvents } from './domain/task-events.ts';
+import type { Tasks } from './domain/tasks.ts';
+import { createLoaders, type Loaders } from './loaders.ts';
+
+export interface ContextDeps {
+  tasks: Tasks;
+  events: TaskEvents;
+}
+
+/** What a resolver sees: who asks, the use cases, and loaders that live for one request. */
+export interface Context extends RequestContext, ContextDeps {
+  loaders: Loaders;
+}
+
+export const createContextFactory =
+  (deps: ContextDeps): BuildContext =>
+  ({ viewer }) => ({ ...deps, loaders: createLoaders(deps, viewer) });

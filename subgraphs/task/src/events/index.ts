@@ -1,0 +1,21 @@
+import type { FactHandlers } from '@taskflow/kit/apply';
+import type { AnyFact, ConsumedBy } from '@taskflow/schema/events';
+import type { TaskTx } from '../data/store.ts';
+import { onMemberChanged } from './on-member-changed.ts';
+import { onOrganizationUpdated } from './on-organization-updated.ts';
+import { onProjectChanged } from './on-project-changed.ts';
+import { onTeamChanged } from './on-team-changed.ts';
+import { onTeamMemberChanged } from './on-team-member-changed.ts';
+
+/** The facts that this subgraph consumes, each with its handler. */
+export const createHandlers = (): FactHandlers<TaskTx, AnyFact, ConsumedBy<'task'>> => ({
+  'member.joined': onMemberChanged,
+  'member.updated': onMemberChanged,
+  'organization.updated': onOrganizationUpdated,
+  'team.created': onTeamChanged,
+  'team.updated': onTeamChanged,
+  'team.member-added': onTeamMemberChanged,
+  'team.member-removed': onTeamMemberChanged,
+  'project.created': onProjectChanged,
+  'project.updated': onProjectChanged,
+});

@@ -1,0 +1,20 @@
+import { scalars } from '@taskflow/kit/scalars';
+import type { Resolvers } from '../generated/graphql.ts';
+import { Mutation } from './Mutation.ts';
+import { Project } from './Project.ts';
+import { Query } from './Query.ts';
+import { Subscription } from './Subscription.ts';
+import { Task } from './Task.ts';
+import { TaskChange } from './TaskChange.ts';
+import { User } from './User.ts';
+
+export const resolvers: Resolvers = {
+  ...scalars,
+  Mutation,
+  Project,
+  Query,
+  Subscription,
+  Task,
+  TaskChange,
+  User,
+};

@@ -1,0 +1,51 @@
+import {
+  type Config,
+  int,
+  readConfig,
+  secret,
+  sharedVariables,
+  subgraphVariables,
+  text,
+} from '@taskflow/kit/config';
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+
+export const variables = {
+  ...sharedVariables,
+  ...subgraphVariables('USER', 4001),
+  USER_SIGNING_KEY_SECRET: secret('insecure-for-production-user-signing-key-secret').describe(
+    'Encrypts the private keys of access tokens in the database; belongs to the database, the same for all replicas.',
+  ),
+  USER_REFRESH_KEY: secret('insecure-for-production-user-refresh-key').describe(
+    'Derives refresh tokens from their parents; the same for all replicas. Changing it costs nothing but retries in flight.',
+  ),
+  USER_TOKEN_ISSUER: text('taskflow').describe('Issuer that access tokens name and the router expects.'),
+  USER_TOKEN_AUDIENCE: text('taskflow-api').describe(
+    'Audience that access tokens name and the router expects.',
+  ),
+  // The router remembers what was revoked for 15 minutes: no token may outlive that.
+  USER_ACCESS_TOKEN_TTL_MS: int(10 * MINUTE_MS, { min: 1_000, max: 10 * MINUTE_MS }).describe(
+    'How long an access token is valid.',
+  ),
+  USER_REFRESH_TOKEN_TTL_MS: int(7 * DAY_MS, { min: MINUTE_MS, max: 90 * DAY_MS }).describe(
+    'How long a refresh token is valid, and a session that is not refreshed.',
+  ),
+  USER_REFRESH_GRACE_MS: int(10_000, { min: 0, max: MINUTE_MS }).describe(
+    'How long the parent of the newest refresh token yields that same token again, for answers that were lost.',
+  ),
+  USER_INVITE_TTL_MS: int(7 * DAY_MS, { min: MINUTE_MS, max: 90 * DAY_MS }).describe(
+    'How long an invite can be accepted.',
+  ),
+  USER_LOCK_FAILURES_MAX: int(5, { min: 1, max: 100 }).describe(
+    'Failed sign-ins of an account from one network address before it is locked there.',
+  ),
+  USER_LOCK_MS: int(15 * MINUTE_MS, { min: 1_000, max: DAY_MS }).describe(
+    'How long that lock lasts, and how long a failure is remembered.',
+  ),
+};
+
+export type UserConfig = Config<typeof variables>;
+
+/** Parses the environment; throws one ConfigError that names every problem. */
+export const readUserConfig = (env: NodeJS.ProcessEnv): UserConfig => readConfig('user', variables, env);

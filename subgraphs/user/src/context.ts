@@ -1,0 +1,32 @@
+import type { BuildContext, RequestContext } from '@taskflow/kit/service';
+import type { Accounts } from './domain/accounts.ts';
+import type { Invites } from './domain/invites.ts';
+import type { People } from './domain/people.ts';
+import type { Client, Sessions } from './domain/sessions.ts';
+import { createLoaders, type Loaders } from './loaders.ts';
+
+/** What a resolver sees: who asks, the use cases, and loaders that live for one request. */
+export interface Context extends RequestContext {
+  loaders: Loaders;
+  accounts: Accounts;
+  invites: Invites;
+  people: People;
+  sessions: Sessions;
+  /** From where the request came, as the router saw it. */
+  client: Client;
+}
+
+export interface ContextDeps {
+  accounts: Accounts;
+  invites: Invites;
+  people: People;
+  sessions: Sessions;
+}
+
+export const createContextFactory =
+  (deps: ContextDeps): BuildContext =>
+  ({ viewer, requestId, clientAddress, userAgent }) => ({
+    ...deps,
+    loaders: createLoaders(deps, viewer),
+    client: { requestId, address: clientAddress ?? null, userAgent: userAgent ?? null } satisfies Client,
+  });

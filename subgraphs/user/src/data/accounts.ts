@@ -1,0 +1,63 @@
+import { type Sql, sqlOf } from '@taskflow/kit/tenant-pool';
+import type { Database } from './database.ts';
+import { MEMBER_COLUMNS, type MemberRow } from './members.ts';
+
+/** A person across organisations: how they prove who they are. Global, hence read by the system role only. */
+export interface AccountRow {
+  id: string;
+  email: string;
+  passwordHash: string;
+}
+
+const COLUMNS = 'a.id, a.email, a.password_hash as "passwordHash"';
+
+/** Reads that happen before anybody is signed in. */
+export function accountQueries(database: Database) {
+  const sql = sqlOf(database.system);
+  return {
+    /** By the lower-case address; null when there is none. */
+    async findByEmail(email: string): Promise<AccountRow | null> {
+      const [row] = await sql.query<AccountRow>(`select ${COLUMNS} from accounts a where a.email = $1`, [
+        email,
+      ]);
+      return row ?? null;
+    },
+
+    /**
+     * The membership that a login which names no organisation signs in to: the last one used, else the latest joined.
+     * Null when the account has no active one.
+     */
+    async activeMembership(accountId: string): Promise<MemberRow | null> {
+      const [row] = await sql.query<MemberRow>(
+        `select ${MEMBER_COLUMNS} from members m join accounts a on a.id = m.id
+           where m.id = $1::uuid and m.status = 'ACTIVE'
+           order by (m.org_id = a.last_org_id) desc nulls last, m.created_at desc, m.org_id limit 1`,
+        [accountId],
+      );
+      return row ?? null;
+    },
+  };
+}
+
+/** What the jobs register and invite-accept may do with accounts. */
+export function accountsIn(sql: Sql) {
+  return {
+    /** False when the address is taken: then nothing was written. */
+    async insert(row: AccountRow, orgId: string): Promise<boolean> {
+      const inserted = await sql.query(
+        `insert into accounts (id, email, password_hash, last_org_id) values ($1::uuid, $2, $3, $4::uuid)
+           on conflict (email) do nothing returning id`,
+        [row.id, row.email, row.passwordHash, orgId],
+      );
+      return inserted.length === 1;
+    },
+
+    /** The next login that names no organisation signs in to this one. */
+    async prefer(id: string, orgId: string): Promise<void> {
+      await sql.query('update accounts set last_org_id = $2::uuid, updated_at = now() where id = $1::uuid', [
+        id,
+        orgId,
+      ]);
+    },
+  };
+}

@@ -1,0 +1,134 @@
+import { createFilter, type Filter, Parameters, textColumn } from '@taskflow/kit/filter';
+import type { Role } from '@taskflow/kit/identity';
+import { createKeyset, type Page, type Position } from '@taskflow/kit/page';
+import type { Sql, Tenant } from '@taskflow/kit/tenant-pool';
+import { type Database, sqlOf } from './database.ts';
+
+export type MemberStatus = 'ACTIVE' | 'SUSPENDED' | 'REMOVED';
+
+/** A person within an organisation: what stands behind GraphQL User. `id` is that of the account. */
+export interface MemberRow {
+  orgId: string;
+  id: string;
+  name: string;
+  email: string;
+  role: Role;
+  status: MemberStatus;
+  /** Rises when role or status changes; access tokens of an older one are refused. */
+  epoch: number;
+  createdAt: Date;
+  updatedAt: Date;
+  archivedAt: Date | null;
+  version: number;
+}
+
+export type NewMember = Pick<MemberRow, 'id' | 'name' | 'email' | 'role'>;
+
+export const MEMBER_COLUMNS = `m.org_id as "orgId", m.id, m.name, m.email, m.role, m.status, m.epoch,
+  m.created_at as "createdAt", m.updated_at as "updatedAt", m.archived_at as "archivedAt", m.version`;
+
+/** In the order of joining; served by members_created_at_idx. */
+export const oldestFirst = createKeyset<MemberRow>([
+  { sql: 'm.created_at', type: 'timestamptz', order: 'asc', of: (row) => row.createdAt.toISOString() },
+  { sql: 'm.id', type: 'uuid', order: 'asc', of: (row) => row.id },
+]);
+
+const filterSql = createFilter({
+  name: textColumn('m.name'),
+  email: textColumn('m.email'),
+  role: textColumn('m.role'),
+  status: textColumn('m.status'),
+});
+
+export interface ListScope {
+  filter: Filter | null | undefined;
+  /** Only this person; null for everybody of the organisation. */
+  onlyId: string | null;
+}
+
+/** Counting stops here; the SDL promises it. */
+const COUNT_MAX = 10_000;
+
+/** Named reads of one tenant's members. Ids must be well-formed. */
+export function memberQueries(database: Database) {
+  return {
+    /** At most `page.size + 1` rows, oldest first when forward. */
+    list(
+      tenant: Tenant,
+      scope: ListScope,
+      { page, position }: { page: Page; position: Position | null },
+    ): Promise<MemberRow[]> {
+      const parameters = new Parameters();
+      const where = whereOf(tenant, scope, parameters);
+      const beyond = position
+        ? oldestFirst.after(position.values, page.direction, parameters.values.length + 1)
+        : { text: 'true', values: [] };
+      const text = `select ${MEMBER_COLUMNS} from members m where ${where} and ${beyond.text}
+        order by ${oldestFirst.orderBy(page.direction)} limit ${page.size + 1}`;
+      const values = [...parameters.values, ...beyond.values];
+      return database.read(tenant, (tx) => sqlOf(tx).query<MemberRow>(text, values));
+    },
+
+    /** How many pass the filter, 10,000 at most. */
+    async count(tenant: Tenant, scope: ListScope): Promise<number> {
+      const parameters = new Parameters();
+      const text = `select count(*)::int as total from
+        (select from members m where ${whereOf(tenant, scope, parameters)} limit ${COUNT_MAX}) as counted`;
+      const [row] = await database.read(tenant, (tx) =>
+        sqlOf(tx).query<{ total: number }>(text, parameters.values),
+      );
+      return row?.total ?? 0;
+    },
+
+    /** In no order. */
+    findMany: (tenant: Tenant, ids: readonly string[]): Promise<MemberRow[]> =>
+      database.read(tenant, (tx) =>
+        sqlOf(tx).query<MemberRow>(
+          `select ${MEMBER_COLUMNS} from members m where m.org_id = $1::uuid and m.id = any($2::uuid[])`,
+          [tenant.orgId, ids],
+        ),
+      ),
+  };
+}
+
+function whereOf(tenant: Tenant, { filter, onlyId }: ListScope, parameters: Parameters): string {
+  const org = parameters.add(tenant.orgId, 'uuid');
+  const only = onlyId === null ? 'true' : `m.id = ${parameters.add(onlyId, 'uuid')}`;
+  const matches = filterSql(filter, parameters, { now: new Date(), viewerId: tenant.userId ?? '' });
+  return `m.org_id = ${org} and ${only} and ${matches}`;
+}
+
+/** What a transaction may do with the members of one organisation. */
+export function membersIn(sql: Sql, orgId: string) {
+  const one = async (text: string, ...values: unknown[]): Promise<MemberRow | null> => {
+    const [row] = await sql.query<MemberRow>(text, [orgId, ...values]);
+    return row ?? null;
+  };
+  const select = `select ${MEMBER_COLUMNS} from members m where m.org_id = $1::uuid`;
+
+  return {
+    /** Keeps role and status as they are until the transaction ends; null when there is none. */
+    hold: (id: string) => one(`${select} and m.id = $2::uuid for share`, id),
+
+    lock: (id: string) => one(`${select} and m.id = $2::uuid for update`, id),
+
+    findByEmail: (email: string) => one(`${select} and m.email = $2`, email),
+
+    /** Null when the person is a member already: then nothing was written. */
+    insert: (member: NewMember) =>
+      one(
+        `insert into members as m (org_id, id, name, email, role) values ($1::uuid, $2::uuid, $3, $4, $5)
+           on conflict (org_id, id) do nothing returning ${MEMBER_COLUMNS}`,
+        ...[member.id, member.name, member.email, member.role],
+      ),
+
+    /** Takes a removed member in again. Lock the member before. */
+    readmit: (member: NewMember) =>
+      one(
+        `update members as m set name = $3, role = $4, status = 'ACTIVE', archived_at = null,
+           epoch = m.epoch + 1, version = m.version + 1, updated_at = now()
+           where m.org_id = $1::uuid and m.id = $2::uuid returning ${MEMBER_COLUMNS}`,
+        ...[member.id, member.name, member.role],
+      ),
+  };
+}

@@ -1,0 +1,9 @@
+import { appendFacts as append } from '@taskflow/kit/outbox';
+import type { Sql } from '@taskflow/kit/tenant-pool';
+import type { FactOf } from '@taskflow/schema/events';
+
+/** The facts that this subgraph publishes. */
+export type OwnFact = FactOf<'organization.founded' | 'member.joined' | 'member.updated'>;
+
+/** Appends to the outbox; last in the transaction of the change, after the row lock. */
+export const appendFacts = (sql: Sql, facts: readonly OwnFact[]): Promise<void> => append(sql, facts);

@@ -1,0 +1,40 @@
+import type { Sql, Tenant } from '@taskflow/kit/tenant-pool';
+import { accountQueries, accountsIn } from './accounts.ts';
+import { type Database, sqlOf } from './database.ts';
+import { inviteQueries, invitesIn } from './invites.ts';
+import { type LockRule, loginAttemptQueries } from './login-attempts.ts';
+import { memberQueries, membersIn } from './members.ts';
+import { appendFacts, type OwnFact } from './outbox.ts';
+import { sessionsIn } from './sessions.ts';
+import { signingKeyQueries } from './signing-keys.ts';
+
+export type UserStore = ReturnType<typeof createUserStore>;
+export type UserTx = ReturnType<typeof transactionFor>;
+export type JobTx = UserTx & { accounts: ReturnType<typeof accountsIn> };
+
+/** Everything this service reads and writes, by noun. */
+export function createUserStore(database: Database, lockRule: LockRule) {
+  return {
+    transaction: <T>(tenant: Tenant, work: (tx: UserTx) => Promise<T>): Promise<T> =>
+      database.transaction(tenant, (tx) => work(transactionFor(sqlOf(tx), tenant.orgId))),
+    /** For register and invite-accept, which write an account and a member of `orgId` at once, or neither. */
+    job: <T>(orgId: string, work: (tx: JobTx) => Promise<T>): Promise<T> =>
+      database.job((sql) => work({ ...transactionFor(sql, orgId), accounts: accountsIn(sql) })),
+    accounts: accountQueries(database),
+    invites: inviteQueries(database),
+    loginAttempts: loginAttemptQueries(database, lockRule),
+    members: memberQueries(database),
+    signingKeys: signingKeyQueries(database),
+  };
+}
+
+function transactionFor(sql: Sql, orgId: string) {
+  return {
+    sql,
+    orgId,
+    invites: invitesIn(sql, orgId),
+    members: membersIn(sql, orgId),
+    sessions: sessionsIn(sql, orgId),
+    appendFacts: (...facts: readonly OwnFact[]) => appendFacts(sql, facts),
+  };
+}

@@ -1,0 +1,82 @@
+import { syncIdOf } from '@taskflow/kit/outbox';
+import { v7 as uuidv7 } from 'uuid';
+import type { MemberRow } from '../data/members.ts';
+import type { UserStore } from '../data/store.ts';
+import { emailOf, isEmail, nameOf, newPasswordOf, normalizedEmail } from './input-rules.ts';
+import { memberJoined, organizationFounded } from './member-facts.ts';
+import type { Passwords } from './passwords.ts';
+import type { ProofOfIdentity } from './proof-of-identity.ts';
+import { conflict, wrongCredentials } from './refusals.ts';
+import type { Client, Sessions, SignedIn } from './sessions.ts';
+
+export interface Register {
+  email: string;
+  password: string;
+  name: string;
+  organizationName: string;
+}
+
+export interface Login {
+  email: string;
+  password: string;
+}
+
+export interface AccountDeps {
+  readonly passwords: Passwords;
+  readonly proof: ProofOfIdentity;
+  readonly sessions: Sessions;
+}
+
+export type Accounts = ReturnType<typeof createAccounts>;
+
+export function createAccounts(store: UserStore, { passwords, proof, sessions }: AccountDeps) {
+  return {
+    /**
+     * Founds an organisation with this person as its ORG_ADMIN. Account, member, session and facts are one transaction:
+     * after a crash there is all of it, and the person can sign in, or nothing, and they can register again. A taken
+     * address is told (CONFLICT): without a mail to the address there is no other honest answer.
+     */
+    async register(client: Client, input: Register): Promise<SignedIn> {
+      const email = emailOf(input.email);
+      const name = nameOf(input.name, 'name');
+      const organizationName = nameOf(input.organizationName, 'organizationName');
+      const passwordHash = await passwords.hash(newPasswordOf(input.password));
+      const [id, orgId] = [uuidv7(), uuidv7()];
+      const founded = await store.job(orgId, async (tx) => {
+        const isNew = await tx.accounts.insert({ id, email, passwordHash }, orgId);
+        const founder = isNew && (await tx.members.insert({ id, name, email, role: 'ORG_ADMIN' }));
+        if (!founder) throw conflict('email', 'This address already has an account. Please sign in.');
+        const opened = await sessions.open(tx, founder, client);
+        const joined = memberJoined(founder, client.requestId);
+        await tx.appendFacts(organizationFounded(founder, organizationName, client.requestId), joined);
+        return { founder, opened, syncId: syncIdOf(joined) };
+      });
+      return sessions.signIn(founded.founder, founded.opened, founded.syncId);
+    },
+
+    /** Signs in to the organisation used last. Unknown address and wrong password are the same answer after the same work. */
+    async login(client: Client, input: Login): Promise<SignedIn> {
+      const email = normalizedEmail(input.email);
+      await proof.refuseWhileLocked(email, client);
+      const account = await store.accounts.findByEmail(isEmail(email) ? email : '');
+      const member = await store.accounts.activeMembership(account?.id ?? NOBODY_ID);
+      const claim = { email, password: input.password, account, isEligible: member !== null };
+      await proof.require(claim, client);
+      return signInAs(member, client);
+    },
+  };
+
+  /** Looked at again within the transaction: the person may have been suspended since. */
+  async function signInAs(member: MemberRow | null, client: Client): Promise<SignedIn> {
+    if (!member) throw wrongCredentials();
+    const { row, opened } = await store.transaction(member, async (tx) => {
+      const row = await tx.members.hold(member.id);
+      if (row?.status !== 'ACTIVE') throw wrongCredentials();
+      return { row, opened: await sessions.open(tx, row, client) };
+    });
+    return sessions.signIn(row, opened, null);
+  }
+}
+
+/** Has no membership; asked for all the same, so that an unknown address costs the same statements. */
+const NOBODY_ID = '00000000-0000-0000-0000-000000000000';

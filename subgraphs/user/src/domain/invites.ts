@@ -1,0 +1,135 @@
+import { type Call, changeOnce } from '@taskflow/kit/call';
+import type { Role } from '@taskflow/kit/identity';
+import { syncIdOf } from '@taskflow/kit/outbox';
+import { v7 as uuidv7 } from 'uuid';
+import type { InviteRow } from '../data/invites.ts';
+import type { MemberRow } from '../data/members.ts';
+import type { OwnFact } from '../data/outbox.ts';
+import type { JobTx, UserStore } from '../data/store.ts';
+import { emailOf, nameOf, newPasswordOf } from './input-rules.ts';
+import { memberJoined, memberUpdated } from './member-facts.ts';
+import type { Passwords } from './passwords.ts';
+import { canInvite, isActiveAdmin } from './people-policy.ts';
+import type { ProofOfIdentity } from './proof-of-identity.ts';
+import { badInvite, conflict, forbidden } from './refusals.ts';
+import { newToken, parseToken } from './secret-tokens.ts';
+import type { Client, Sessions, SignedIn } from './sessions.ts';
+
+export interface InviteCreate {
+  email: string;
+  role: Role;
+  clientMutationId?: string | null;
+}
+
+export interface InviteAccept {
+  token: string;
+  name: string;
+  password: string;
+}
+
+export interface InviteDeps {
+  readonly passwords: Passwords;
+  readonly proof: ProofOfIdentity;
+  readonly sessions: Sessions;
+  readonly ttlMs: number;
+}
+
+/** Who accepts: an account that was there and proved itself, or one to be made. */
+interface Newcomer {
+  readonly id: string;
+  readonly name: string;
+  /** Null where the account exists. */
+  readonly passwordHash: string | null;
+}
+
+export type Invites = ReturnType<typeof createInvites>;
+
+export function createInvites(store: UserStore, { passwords, proof, sessions, ttlMs }: InviteDeps) {
+  return {
+    /**
+     * Invites an address. The token is answered this once, also when the request is repeated. Inviting an address again
+     * replaces its open invite: of the tokens that were sent to it only the latest works.
+     */
+    async create(call: Call, input: InviteCreate): Promise<{ row: InviteRow; token: string | null }> {
+      const { viewer } = call;
+      if (!canInvite(viewer)) throw onlyAdmins();
+      const email = emailOf(input.email);
+      let shownOnce: string | null = null;
+      const { row } = await changeOnce(
+        ...([call, input, store.transaction] as const),
+        async (tx) => {
+          if (!isActiveAdmin(await tx.members.hold(viewer.userId))) throw onlyAdmins();
+          await tx.invites.lockAddress(email);
+          const known = await tx.members.findByEmail(email);
+          if (known && known.status !== 'REMOVED') throw alreadyMember();
+          await tx.invites.revokeOpen(email);
+          const token = newToken('inv', viewer.orgId);
+          const invite = { id: uuidv7(), email, role: input.role, createdBy: viewer.userId };
+          const row = await tx.invites.insert({ ...invite, tokenHash: token.hash }, ttlMs);
+          shownOnce = token.text;
+          return { row, syncId: null };
+        },
+        (id) => store.invites.find(viewer, id),
+      );
+      return { row, token: shownOnce };
+    },
+
+    /**
+     * Joins the organisation of an invite. The person gets the invited address and no other; where it has an account,
+     * its password must be proved. Account, member, session, facts and the use of the token are one transaction.
+     */
+    async accept(client: Client, input: InviteAccept): Promise<SignedIn> {
+      const name = nameOf(input.name, 'name');
+      const password = newPasswordOf(input.password);
+      const token = parseToken('inv', input.token);
+      const invite = token && (await store.invites.findOpen(token.orgId, token.hash));
+      if (!invite) throw badInvite();
+      const newcomer = await identify(invite.email, { name, password }, client);
+      const joined = await store.job(token.orgId, async (tx) => {
+        if (!(await tx.invites.lockOpen(invite.id))) throw badInvite();
+        const { member, fact } = await admit(tx, invite, newcomer, client);
+        if (!(await tx.invites.accept(invite.id, member.id))) throw badInvite();
+        const opened = await sessions.open(tx, member, client);
+        await tx.appendFacts(fact);
+        return { member, opened, syncId: syncIdOf(fact) };
+      });
+      return sessions.signIn(joined.member, joined.opened, joined.syncId);
+    },
+  };
+
+  async function identify(
+    email: string,
+    { name, password }: { name: string; password: string },
+    client: Client,
+  ): Promise<Newcomer> {
+    const account = await store.accounts.findByEmail(email);
+    if (!account) return { id: uuidv7(), name, passwordHash: await passwords.hash(password) };
+    await proof.refuseWhileLocked(email, client);
+    await proof.require({ email, password, account, isEligible: true }, client);
+    return { id: account.id, name, passwordHash: null };
+  }
+}
+
+/** Makes the person a member. A removed one comes back as themselves, with a new epoch. */
+async function admit(
+  tx: JobTx,
+  { email, role }: InviteRow,
+  { id, name, passwordHash }: Newcomer,
+  { requestId }: Client,
+): Promise<{ member: MemberRow; fact: OwnFact }> {
+  const { orgId } = tx;
+  if (passwordHash === null) await tx.accounts.prefer(id, orgId);
+  else if (!(await tx.accounts.insert({ id, email, passwordHash }, orgId))) {
+    // Registered between the look and the write. Told apart only by the owner of the token.
+    throw conflict('password', 'This address has an account by now. Please use its password.');
+  }
+  const member = await tx.members.insert({ id, name, email, role });
+  if (member) return { member, fact: memberJoined(member, requestId) };
+  const before = await tx.members.lock(id);
+  if (before?.status !== 'REMOVED') throw alreadyMember();
+  const readmitted = (await tx.members.readmit({ id, name, email, role })) as MemberRow;
+  return { member: readmitted, fact: memberUpdated(before, readmitted, requestId) };
+}
+
+const onlyAdmins = () => forbidden('Only an ORG_ADMIN may invite people.');
+const alreadyMember = () => conflict('email', 'This person is already a member of the organisation.');

@@ -1,0 +1,50 @@
+import type { AccountRow } from '../data/accounts.ts';
+import type { LoginAttempts } from '../data/login-attempts.ts';
+import type { Passwords } from './passwords.ts';
+import { accountLocked, wrongCredentials } from './refusals.ts';
+import { sha256 } from './secret-tokens.ts';
+import type { Client } from './sessions.ts';
+
+export interface Claim {
+  /** Normalised; of an account or not. */
+  readonly email: string;
+  readonly password: string;
+  /** The account of that address; null when there is none. */
+  readonly account: AccountRow | null;
+  /** Beside the password: whether this account may sign in here at all. */
+  readonly isEligible: boolean;
+}
+
+export type ProofOfIdentity = ReturnType<typeof createProofOfIdentity>;
+
+/** The CHECK of the table says the same. */
+const ADDRESS_LENGTH_MAX = 64;
+
+/**
+ * The one place where passwords are tried. Unknown account, wrong password and an account that may not sign in cost the
+ * same work, are counted alike and refused alike; the lock answers before any of it.
+ */
+export function createProofOfIdentity(attempts: LoginAttempts, passwords: Passwords) {
+  const keyOf = (email: string, { address }: Client) => ({
+    accountHash: sha256(email),
+    address: (address ?? 'unknown').slice(0, ADDRESS_LENGTH_MAX),
+  });
+
+  return {
+    /** Throws ACCOUNT_LOCKED while this address has failed too often for this account. */
+    async refuseWhileLocked(email: string, client: Client): Promise<void> {
+      const lockedForMs = await attempts.lockedForMs(keyOf(email, client));
+      if (lockedForMs > 0) throw accountLocked(lockedForMs);
+    },
+
+    /** Returns when the claim is true; otherwise throws INVALID_CREDENTIALS, or ACCOUNT_LOCKED. */
+    async require({ email, password, account, isEligible }: Claim, client: Client): Promise<void> {
+      const isOwner = await passwords.verify(account?.passwordHash ?? null, password);
+      const isProved = isOwner && isEligible;
+      const key = keyOf(email, client);
+      const lockedForMs = await (isProved ? attempts.succeed(key) : attempts.fail(key));
+      if (lockedForMs > 0) throw accountLocked(lockedForMs);
+      if (!isProved) throw wrongCredentials();
+    },
+  };
+}

@@ -1,0 +1,27 @@
+import { DomainError } from '@taskflow/kit/errors';
+
+export const badInput = (field: string, message: string) =>
+  new DomainError('BAD_USER_INPUT', message, { field });
+
+export const forbidden = (message: string) => new DomainError('FORBIDDEN', message);
+
+export const conflict = (field: string, message: string) => new DomainError('CONFLICT', message, { field });
+
+/** The same for an unknown address, a wrong password, and a person who belongs to no organisation any more. */
+export const wrongCredentials = () =>
+  new DomainError('INVALID_CREDENTIALS', 'The address or the password is not right.');
+
+export const accountLocked = (retryAfterMs: number) =>
+  new DomainError('ACCOUNT_LOCKED', 'Too many sign-ins have failed. Please try again later.', {
+    retryAfterMs,
+  });
+
+/** The same for garbage, an unknown token, an old one, an expired one and one of a session that has ended. */
+export const badRefreshToken = () =>
+  new DomainError('INVALID_CREDENTIALS', 'The refresh token is not valid any more. Please sign in again.');
+
+/** The same for garbage, an unknown token, a used one, a replaced one and an expired one. */
+export const badInvite = () =>
+  new DomainError('NOT_FOUND', 'The invite was not found, was already used or has expired.', {
+    field: 'token',
+  });

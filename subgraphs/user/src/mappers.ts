@@ -1,0 +1,6 @@
+/** The object that stands behind each GraphQL type; codegen reads this file. */
+import type { InviteRow } from './data/invites.ts';
+import type { MemberRow } from './data/members.ts';
+
+export type UserMapper = MemberRow;
+export type InviteMapper = InviteRow;

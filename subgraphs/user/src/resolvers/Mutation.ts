@@ -1,0 +1,38 @@
+import { callOf, viewerOf } from '@taskflow/kit/call';
+import { payloadOf } from '@taskflow/kit/errors';
+import type { Context } from '../context.ts';
+import type { SignedIn } from '../domain/sessions.ts';
+import type { MutationResolvers } from '../generated/graphql.ts';
+
+/** The rest of the operation runs as who has just signed in. */
+async function establish(context: Context, signingIn: Promise<SignedIn>) {
+  const { viewer, ...answer } = await signingIn;
+  context.establish(viewer);
+  return answer;
+}
+
+export const Mutation: MutationResolvers = {
+  register: (_, { input }, context) =>
+    payloadOf(input, () => establish(context, context.accounts.register(context.client, input))),
+
+  login: (_, { input }, context) =>
+    payloadOf(input, () => establish(context, context.accounts.login(context.client, input))),
+
+  tokenRefresh: (_, { input }, context) =>
+    payloadOf(input, () => establish(context, context.sessions.refresh(input))),
+
+  logout: (_, _args, context) =>
+    payloadOf(null, async () => {
+      await context.sessions.end(viewerOf(context));
+      return { syncId: null };
+    }),
+
+  inviteCreate: (_, { input }, context, info) =>
+    payloadOf(input, async () => {
+      const { row, token } = await context.invites.create(callOf(context, info), input);
+      return { invite: row, token, syncId: null };
+    }),
+
+  inviteAccept: (_, { input }, context) =>
+    payloadOf(input, () => establish(context, context.invites.accept(context.client, input))),
+};

@@ -1,0 +1,118 @@
+import { createApply } from '@taskflow/kit/apply';
+import { parseKeyRing } from '@taskflow/kit/config';
+import { createEventPath } from '@taskflow/kit/event-path';
+import { createLog } from '@taskflow/kit/log';
+import { createCursors } from '@taskflow/kit/page';
+import { untilReachable } from '@taskflow/kit/process';
+import { createGraphqlService, type GraphqlServiceOptions } from '@taskflow/kit/service';
+import { assertProtected } from '@taskflow/kit/tenant-pool';
+import { parseFact, routesOf } from '@taskflow/schema/events';
+import { subgraphSdl } from '@taskflow/schema/sdl';
+import type { UserConfig } from './config.ts';
+import { createContextFactory } from './context.ts';
+import { createControl } from './data/control.ts';
+import { createDatabase, unscopedTables } from './data/database.ts';
+import { createRetention } from './data/retention.ts';
+import { createUserStore } from './data/store.ts';
+import { createAccessTokens } from './domain/access-tokens.ts';
+import { createAccounts } from './domain/accounts.ts';
+import { createInvites } from './domain/invites.ts';
+import { createPasswords } from './domain/passwords.ts';
+import { createPeople } from './domain/people.ts';
+import { createProofOfIdentity } from './domain/proof-of-identity.ts';
+import { createSessions } from './domain/sessions.ts';
+import { createSigningKeys } from './domain/signing-keys.ts';
+import { createHandlers } from './events/index.ts';
+import { resolvers } from './resolvers/index.ts';
+
+export interface ServiceDeps {
+  /** Sees each request and each statement that serves one; for counting in tests. */
+  observe?: GraphqlServiceOptions['observe'] & { onStatement?(text: string): void };
+  /** Separates test runs on one Redis. */
+  redisPrefix?: string;
+}
+
+/** As long as the router keeps known keys without asking; a new key is asked for by its id at once. */
+const JWKS_HEADERS = { 'cache-control': 'public, max-age=300' };
+
+/** The user subgraph. Builds every part and opens nothing before `start`. */
+export function createService(config: UserConfig, { observe, redisPrefix }: ServiceDeps = {}) {
+  const log = createLog({ process: 'user', level: config.LOG_LEVEL });
+  const cursors = createCursors(parseKeyRing(config.USER_CURSOR_KEY));
+  const database = createDatabase({
+    url: config.USER_DATABASE_URL,
+    systemUrl: config.USER_SYSTEM_DATABASE_URL,
+    poolSize: config.USER_DATABASE_POOL_SIZE,
+    systemPoolSize: config.USER_SYSTEM_DATABASE_POOL_SIZE,
+    onStatement: observe?.onStatement,
+  });
+  const path = createEventPath({
+    ...{ service: 'user', ...routesOf('user') },
+    ...{ database, cursors, redisUrl: config.REDIS_URL, redisPrefix, log },
+  });
+  database.onCommit(path.poke);
+
+  const store = createUserStore(database, {
+    failuresMax: config.USER_LOCK_FAILURES_MAX,
+    lockMs: config.USER_LOCK_MS,
+  });
+  const keys = createSigningKeys(store.signingKeys, config.USER_SIGNING_KEY_SECRET);
+  const passwords = createPasswords();
+  const proof = createProofOfIdentity(store.loginAttempts, passwords);
+  const sessions = createSessions(store, {
+    refreshKey: config.USER_REFRESH_KEY,
+    ttlMs: config.USER_REFRESH_TOKEN_TTL_MS,
+    graceMs: config.USER_REFRESH_GRACE_MS,
+    control: createControl(path.redis, { accessTokenTtlMs: config.USER_ACCESS_TOKEN_TTL_MS, log }),
+    accessTokens: createAccessTokens(keys, {
+      issuer: config.USER_TOKEN_ISSUER,
+      audience: config.USER_TOKEN_AUDIENCE,
+      ttlMs: config.USER_ACCESS_TOKEN_TTL_MS,
+    }),
+  });
+  const accounts = createAccounts(store, { passwords, proof, sessions });
+  const invites = createInvites(store, { passwords, proof, sessions, ttlMs: config.USER_INVITE_TTL_MS });
+  const people = createPeople(store, { cursors });
+  const retention = createRetention(database, log);
+  const { transaction } = store;
+  const facts = createApply({ handlers: createHandlers(), parse: parseFact, transaction, log });
+
+  const graphql = createGraphqlService({
+    name: 'user',
+    host: config.USER_HOST,
+    port: config.USER_PORT,
+    typeDefs: subgraphSdl('user'),
+    resolvers,
+    contextRing: parseKeyRing(config.USER_CONTEXT_KEY),
+    allowUnsigned: config.USER_ALLOW_UNSIGNED,
+    log,
+    context: createContextFactory({ accounts, invites, people, sessions }),
+    probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },
+    routes: {
+      '/.well-known/jwks.json': async () => ({ headers: JWKS_HEADERS, body: await keys.jwks() }),
+    },
+    anonymousFields: ['register', 'login', 'tokenRefresh', 'inviteAccept'],
+    ...(observe ? { observe } : {}),
+    onStop: [path.stop, retention.stop, database.close],
+  });
+
+  return {
+    get url() {
+      return graphql.url;
+    },
+    async start() {
+      try {
+        await untilReachable('PostgreSQL', database.ping, log);
+        await assertProtected(database.pool, { unscopedTables });
+        await Promise.all([keys.start(), passwords.warmUp()]);
+        path.start(facts);
+        retention.start();
+        await graphql.start();
+      } catch (error) {
+        await graphql.stop();
+        throw error;
+      }
+    },
+    stop: graphql.stop,
+  };
+}

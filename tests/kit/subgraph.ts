@@ -4,7 +4,13 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type KeyRing, parseKeyRing } from '@taskflow/kit/config';
-import { CONTEXT_HEADER, type Role, signContext, type Viewer } from '@taskflow/kit/identity';
+import {
+  bytesOfSubscription,
+  CONTEXT_HEADER,
+  type Role,
+  signContext,
+  type Viewer,
+} from '@taskflow/kit/identity';
 import { partitionOf, WORK_FIELD } from '@taskflow/kit/keys';
 import type { Fact } from '@taskflow/kit/outbox';
 import type { Subgraph } from '@taskflow/prisma/databases';
@@ -12,6 +18,7 @@ import { afterAll } from 'vitest';
 import type { Answer } from './client.ts';
 import { aDatabase, type TestDatabase } from './postgres.ts';
 import { aRedis } from './redis.ts';
+import { openSocket, type TestSocket, type TestSubscription } from './socket.ts';
 import { until } from './until.ts';
 
 interface Service {
@@ -43,11 +50,23 @@ export interface TestSubgraph {
     variables?: object,
     claims?: { idempotencyKey?: string },
   ): Promise<Known>;
+  /** A socket as the router's: one connection, each operation with its own viewer. Call it in a test. */
+  connect(): Promise<SubgraphSocket>;
   /** Puts facts into the work streams, in order, as the relays of their sources would. */
   deliver(...facts: Fact[]): Promise<void>;
   /** Resolves when the facts delivered so far are handled. */
   settled(...facts: Fact[]): Promise<void>;
   stop(): Promise<void>;
+}
+
+export interface SubgraphSocket extends Omit<TestSocket, 'subscribe'> {
+  /** `after` is the router's position, beside the client's own argument. */
+  subscribe(
+    viewer: Viewer | null,
+    query: string,
+    variables?: Record<string, unknown>,
+    after?: number,
+  ): TestSubscription;
 }
 
 export function aViewer(role: Role = 'ORG_ADMIN', orgId: string = randomUUID()): Viewer {
@@ -104,9 +123,21 @@ export async function aSubgraph(name: Subgraph, create: Create): Promise<TestSub
     };
   }
 
+  async function connect(): Promise<SubgraphSocket> {
+    const socket = await openSocket(url, null);
+    return {
+      ...socket,
+      subscribe(viewer, query, variables = {}, after) {
+        const claims = { viewer, requestId: randomUUID(), audience: name };
+        const context = signContext(ring, claims, bytesOfSubscription(query, variables));
+        return socket.subscribe(query, variables, { context, after });
+      },
+    };
+  }
+
   const { commands, keys } = connections;
   return {
-    ...{ url, database, ring, statements, send },
+    ...{ url, database, ring, statements, send, connect },
     async ask(viewer, query, variables, claims) {
       const answer = await send(viewer, query, variables, claims);
       if (answer.errors.length === 0 && answer.data !== null) return answer.data;

@@ -5,8 +5,9 @@
  *   fact ─▶ projection, unless a newer version is there ─▶ has somebody's view of the tasks changed?
  *                                                           └─ yes ─▶ task.visibility-changed, in the same transaction
  *
- * Open subscriptions live on these facts: each one makes the people it names look again at what they may see. Changes
- * of one organisation take turns (lockVisibility): two that happen at once would each miss what the other brings.
+ * Open subscriptions live on these facts: each one makes the people it names look again at what they may see. Where a
+ * change looks at others (team, project, setting) they take turns (lockVisibility): two at once would each miss what the
+ * other brings.
  */
 import { type Envelope, type FactOf, makeFact, type TaskVisibilityImage } from '@taskflow/schema/events';
 import { TASK_VISIBILITY_DEFAULT } from '../data/settings.ts';
@@ -19,7 +20,6 @@ export async function noteMember(
   tx: TaskTx,
   fact: FactOf<'member.joined' | 'member.updated'>,
 ): Promise<void> {
-  await tx.lockVisibility();
   const { id, name, role, status } = fact.after;
   const noted = await tx.members.note({ id, name, role, status, version: fact.aggregate.version });
   if (!noted?.former) return;

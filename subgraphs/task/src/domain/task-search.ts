@@ -15,6 +15,7 @@ export function wordsOf(search: string | null | undefined): string | null {
   if (search.length > SEARCH_LENGTH_MAX) {
     throw badInput('search', `A search has at most ${SEARCH_LENGTH_MAX} characters.`);
   }
+  if (search.includes('\0')) throw badInput('search', 'The text contains a character that cannot be kept.');
   if (terms.length > TERMS_MAX) throw badInput('search', `A search has at most ${TERMS_MAX} words.`);
   for (const term of terms) {
     if (term.includes(':') || /^[@#]/.test(term)) {

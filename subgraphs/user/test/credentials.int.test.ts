@@ -2,11 +2,13 @@ import { createPublicKey } from 'node:crypto';
 import { verify as verifyHash } from '@node-rs/argon2';
 import { createLog } from '@taskflow/kit/log';
 import { createRedis, type RedisConnections } from '@taskflow/kit/redis';
+import { createSystemPool } from '@taskflow/kit/tenant-pool';
 import { bytesOf } from '@taskflow/tests/kit/client';
 import { until } from '@taskflow/tests/kit/until';
 import jsonwebtoken from 'jsonwebtoken';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readUserConfig } from '../src/config.ts';
+import { deleteExpired } from '../src/data/retention.ts';
 import { createService } from '../src/service.ts';
 import {
   ACCEPT,
@@ -354,6 +356,32 @@ describe('logout', () => {
   it('cannot end a session of somebody else', async () => {
     const [ada, bob] = [await scene.founder(), await scene.founder('Bob')];
     await scene.user.ask({ ...bob.viewer, sessionId: ada.viewer.sessionId }, LOGOUT);
+    expect(codeOf(await refresh(ada.refreshToken))).toBe('SUCCESS');
+  });
+});
+
+describe('retention', () => {
+  it('deletes what nobody can use any more, and nothing else', async () => {
+    const [ada, gone] = [await scene.founder(), await scene.founder('Gone')];
+    await login(ada.email, 'wrong password', '203.0.113.8');
+    await login(gone.email, 'wrong password', '203.0.113.9');
+    await scene.sql(
+      `update login_attempts set updated_at = now() - interval '3 days' where address = '203.0.113.9'`,
+    );
+    const session = [gone.viewer.sessionId];
+    await scene.sql(
+      `update refresh_tokens set expires_at = now() - interval '1 day' where session_id = $1`,
+      session,
+    );
+    await scene.sql(`update sessions set expires_at = now() - interval '31 days' where id = $1`, session);
+    const system = createSystemPool({ connectionString: scene.user.database.systemUrl });
+    await deleteExpired({ system }).finally(() => system.end());
+    const left = async (table: string, column: string, values: unknown[]) =>
+      (await scene.sql(`select from ${table} where ${column} = any($1)`, [values])).length;
+    const sessions = [ada.viewer.sessionId, gone.viewer.sessionId];
+    expect(await left('sessions', 'id', sessions)).toBe(1);
+    expect(await left('refresh_tokens', 'session_id', sessions)).toBe(1);
+    expect(await left('login_attempts', 'address', ['203.0.113.8', '203.0.113.9'])).toBe(1);
     expect(codeOf(await refresh(ada.refreshToken))).toBe('SUCCESS');
   });
 });

@@ -1,13 +1,26 @@
+import { spawn } from 'node:child_process';
+import { CONTEXT_HEADER, signContext } from '@taskflow/kit/identity';
 import { createLog } from '@taskflow/kit/log';
 import { createRedis } from '@taskflow/kit/redis';
 import { type AnyFact, parseFact } from '@taskflow/schema/events';
 import { aDatabase } from '@taskflow/tests/kit/postgres';
 import { startOwnRedis } from '@taskflow/tests/kit/redis';
 import { until } from '@taskflow/tests/kit/until';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { readUserConfig } from '../src/config.ts';
 import { createService } from '../src/service.ts';
-import { ACCEPT, anEmail, aScene, LOGIN, LOGOUT, PASSWORD, REFRESH, type Scene } from './scene.ts';
+import {
+  ACCEPT,
+  type Auth,
+  anEmail,
+  aScene,
+  LOGIN,
+  LOGOUT,
+  PASSWORD,
+  REFRESH,
+  REGISTER,
+  type Scene,
+} from './scene.ts';
 
 let scene: Scene;
 
@@ -124,6 +137,46 @@ describe('the service', () => {
       configOf(database, scene.redis.url, { USER_SIGNING_KEY_SECRET: 'quite another secret' }),
     );
     await expect(other.start()).rejects.toThrow(/USER_SIGNING_KEY_SECRET/);
+  });
+
+  it('writes no password and no token to its log, however talkative', async () => {
+    const database = await aDatabase('user');
+    const ring = scene.user.ring;
+    const service = spawn(process.execPath, [new URL('../src/main.ts', import.meta.url).pathname], {
+      env: {
+        ...{ LOG_LEVEL: 'trace', USER_PORT: '0', REDIS_URL: scene.redis.url },
+        ...{ USER_DATABASE_URL: database.appUrl, USER_SYSTEM_DATABASE_URL: database.systemUrl },
+        USER_CONTEXT_KEY: ring.map(({ id, secret }) => `${id}:${secret}`).join(','),
+      },
+    });
+    let output = '';
+    for (const stream of [service.stdout, service.stderr]) stream.on('data', (chunk) => (output += chunk));
+    const ended = new Promise((resolve) => service.once('exit', resolve));
+    onTestFinished(() => void service.kill('SIGKILL'));
+    const url = await until('the service', () => /listens on (\S+)/.exec(output)?.[1]);
+    const send = async (query: string, input: object) => {
+      const body = JSON.stringify({ query, variables: { input } });
+      const context = signContext(ring, { viewer: null, requestId: 'canary', audience: 'user' }, body);
+      const headers = { 'content-type': 'application/json', [CONTEXT_HEADER]: context };
+      return (await fetch(`${url}/graphql`, { method: 'POST', headers, body })).json();
+    };
+    const person = {
+      email: anEmail(),
+      password: 'canary in the coal mine',
+      name: 'A',
+      organizationName: 'A',
+    };
+    const { data } = (await send(REGISTER, person)) as { data: { register: Auth } };
+    const { accessToken, refreshToken } = data.register;
+    await send(LOGIN, { email: person.email, password: 'canary of another mine' });
+    await send(REFRESH, { refreshToken });
+    await send(LOGIN, { email: 7, password: person.password });
+    service.kill('SIGTERM');
+    expect(await ended).toBe(0);
+    expect(output).toContain('is serving');
+    for (const secret of ['canary in', 'canary of', accessToken, refreshToken.slice(-43)]) {
+      expect(output).not.toContain(secret);
+    }
   });
 
   it('refuses to start as a role that sees every tenant', async () => {

@@ -175,6 +175,15 @@ describe('inviteAccept', () => {
     expect(row?.epoch).toBe(3);
   });
 
+  it('tells somebody who has become a member meanwhile that they are one', async () => {
+    const grace = await scene.colleague(ada);
+    const token = await scene.invite(ada, anEmail());
+    await scene.sql('update invites set email = $1 where token_hash = sha256($2)', [
+      ...[grace.email, Buffer.from(token)],
+    ]);
+    expect(errorOf(await accept(token))).toMatchObject({ code: 'CONFLICT', field: 'token' });
+  });
+
   it('refuses garbage, unknown, foreign, used, replaced and expired tokens with the same bytes', async () => {
     const [used, replaced, expired, open] = [anEmail(), anEmail(), anEmail(), anEmail()];
     const usedToken = await scene.invite(ada, used);

@@ -61,7 +61,7 @@ export function createInvites(store: UserStore, { passwords, proof, sessions, tt
           if (!isActiveAdmin(await tx.members.hold(viewer.userId))) throw onlyAdmins();
           await tx.invites.lockAddress(email);
           const known = await tx.members.findByEmail(email);
-          if (known && known.status !== 'REMOVED') throw alreadyMember();
+          if (known && known.status !== 'REMOVED') throw alreadyMember('email');
           await tx.invites.revokeOpen(email);
           const token = newToken('inv', viewer.orgId);
           const invite = { id: uuidv7(), email, role: input.role, createdBy: viewer.userId };
@@ -126,10 +126,11 @@ async function admit(
   const member = await tx.members.insert({ id, name, email, role });
   if (member) return { member, fact: memberJoined(member, requestId) };
   const before = await tx.members.lock(id);
-  if (before?.status !== 'REMOVED') throw alreadyMember();
+  if (before?.status !== 'REMOVED') throw alreadyMember('token');
   const readmitted = (await tx.members.readmit({ id, name, email, role })) as MemberRow;
   return { member: readmitted, fact: memberUpdated(before, readmitted, requestId) };
 }
 
 const onlyAdmins = () => forbidden('Only an ORG_ADMIN may invite people.');
-const alreadyMember = () => conflict('email', 'This person is already a member of the organisation.');
+const alreadyMember = (field: string) =>
+  conflict(field, 'This person is already a member of the organisation.');

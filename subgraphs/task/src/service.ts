@@ -6,7 +6,7 @@ import { createCursors } from '@taskflow/kit/page';
 import { untilReachable } from '@taskflow/kit/process';
 import { createGraphqlService, type GraphqlServiceOptions } from '@taskflow/kit/service';
 import { assertProtected } from '@taskflow/kit/tenant-pool';
-import { parseFact } from '@taskflow/schema/events';
+import { parseFact, routesOf } from '@taskflow/schema/events';
 import { subgraphSdl } from '@taskflow/schema/sdl';
 import type { TaskConfig } from './config.ts';
 import { createContextFactory } from './context.ts';
@@ -36,7 +36,7 @@ export function createService(config: TaskConfig, { observe, redisPrefix }: Serv
     onStatement: observe?.onStatement,
   });
   const path = createEventPath({
-    ...{ service: 'task', consumes: ['user', 'org'], consumers: ['org', 'notification'] },
+    ...{ service: 'task', ...routesOf('task') },
     ...{ database, cursors, redisUrl: config.REDIS_URL, redisPrefix, log },
   });
   database.onCommit(path.poke);

@@ -128,7 +128,7 @@ export function taskListQueries(database: Database) {
       const where = ofProject(tenant, condition, parameters);
       const text = `select project.id as "projectId", counted.total as count
         from unnest(${ids}) as project (id) cross join lateral (select count(*)::int as total
-          from (select from tasks t where ${where} limit ${COUNT_MAX}) as some) as counted`;
+          from (select from tasks t where ${where} limit ${COUNT_MAX}) as found) as counted`;
       return read(tenant, text, parameters.values);
     },
   };

@@ -66,7 +66,6 @@ export function createTaskEvents(stream: EventStream, deps: { store: TaskStore; 
         field: 'taskEvents',
         ...from,
         async toEvent(item, cursor): Promise<TaskChange | SignOfLife | null> {
-          const before = sight;
           sight ??= await tasks.sightOf(viewer);
           if (CHANGES.has(item.fact.type)) {
             return changeFor(item, cursor, (task) => sight !== null && canSee(sight, task) && watch(task));
@@ -74,7 +73,7 @@ export function createTaskEvents(stream: EventStream, deps: { store: TaskStore; 
           if (item.fact.type !== 'task.visibility-changed') return null;
           const change = item.fact.after as TaskVisibilityImage;
           if (!concerns(change, sight.viewer)) return null;
-          if (before) sight = await tasks.sightOf(await viewerNow(sight.viewer, change));
+          sight = await tasks.sightOf(await viewerNow(sight.viewer, change));
           if (change.reason === 'PROJECT_CREATED') return null;
           return { __typename: 'ResyncRequired', cursor, reason: 'VISIBILITY_CHANGED' };
         },

@@ -38,7 +38,7 @@ export function createTaskLists(store: TaskStore, { cursors }: { cursors: Cursor
       ids: readonly string[],
       options: { includeDeleted?: boolean } = {},
     ): Promise<TaskRow[]> => {
-      const wellFormed = ids.filter(isUuid);
+      const wellFormed = wellFormedOf(ids);
       if (wellFormed.length === 0) return [];
       return store.tasks.findMany(viewer, wellFormed, visibleTo(viewer), options);
     },
@@ -84,7 +84,7 @@ export function createTaskLists(store: TaskStore, { cursors }: { cursors: Cursor
         }
       });
       const position = starts.flatMap((start) => (start instanceof Error ? [] : start.position))[0] ?? null;
-      const asked = projectIds.filter((id, index) => isUuid(id) && !(starts[index] instanceof Error));
+      const asked = wellFormedOf(projectIds.filter((_, index) => !(starts[index] instanceof Error)));
       const query = { order: NEWEST_FIRST, page, position };
       const rows =
         asked.length === 0
@@ -106,7 +106,8 @@ export function createTaskLists(store: TaskStore, { cursors }: { cursors: Cursor
 
     /** How many tasks each project has, 10,000 at most, in the order of the ids. */
     async countForProjects(viewer: Viewer, projectIds: readonly string[]): Promise<number[]> {
-      const wellFormed = projectIds.filter(isUuid);
+      const wellFormed = wellFormedOf(projectIds);
+      if (wellFormed.length === 0) return projectIds.map(() => 0);
       const counts = await store.taskLists.countForProjects(viewer, wellFormed, visibleTo(viewer));
       const countOf = new Map(counts.map(({ projectId, count }) => [projectId, count]));
       return projectIds.map((id) => countOf.get(id.toLowerCase()) ?? 0);
@@ -114,13 +115,19 @@ export function createTaskLists(store: TaskStore, { cursors }: { cursors: Cursor
 
     /** How many open tasks each person is assigned to, in the order of the ids. */
     async openCounts(viewer: Viewer, userIds: readonly string[]): Promise<number[]> {
-      const wellFormed = userIds.filter(isUuid);
+      const wellFormed = wellFormedOf(userIds);
+      if (wellFormed.length === 0) return userIds.map(() => 0);
       const counts = await store.tasks.openCounts(viewer, wellFormed, visibleTo(viewer));
       const countOf = new Map(counts.map(({ userId, count }) => [userId, count]));
       return userIds.map((id) => countOf.get(id.toLowerCase()) ?? 0);
     },
   };
 }
+
+/** As the database writes them, and once each. */
+const wellFormedOf = (ids: readonly string[]): string[] => [
+  ...new Set(ids.filter(isUuid).map((id) => id.toLowerCase())),
+];
 
 function orderOf(orderBy: readonly OrderBy[] | null | undefined): TaskOrder {
   const [order = NEWEST_FIRST, ...more] = orderBy ?? [];

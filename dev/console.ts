@@ -5,7 +5,7 @@ import { createLog, type Log } from '@taskflow/kit/log';
 export function createConsoleLog(): Log {
   return createLog({
     process: 'launcher',
-    level: process.env.LOG_LEVEL || 'info',
+    level: 'info',
     destination: {
       write(line: string) {
         const { msg } = JSON.parse(line) as { msg?: string };

@@ -108,7 +108,8 @@ function pointRouterAt(env: NodeJS.ProcessEnv, addresses: Environment['addresses
   for (const subgraph of subgraphs)
     env[`ROUTER_${subgraph.toUpperCase()}_URL`] ||= `${addresses[subgraph]}/graphql`;
   env.ROUTER_JWKS_URL ||= `${addresses.user}/.well-known/jwks.json`;
-  env.ROUTER_SUPERGRAPH_FILE ||= resolve(import.meta.dirname, '../schema/supergraph.graphql');
+  const root = resolve(import.meta.dirname, '..');
+  env.ROUTER_SUPERGRAPH_FILE = resolve(root, env.ROUTER_SUPERGRAPH_FILE || 'schema/supergraph.graphql');
 }
 
 function ownFolder(dir: string): void {

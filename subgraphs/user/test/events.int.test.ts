@@ -8,6 +8,9 @@ import { startOwnRedis } from '@taskflow/tests/kit/redis';
 import { until } from '@taskflow/tests/kit/until';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { readUserConfig } from '../src/config.ts';
+import { createDatabase } from '../src/data/database.ts';
+import { createUserStore } from '../src/data/store.ts';
+import { createSigningKeys } from '../src/domain/signing-keys.ts';
 import { createService } from '../src/service.ts';
 import {
   ACCEPT,
@@ -112,19 +115,23 @@ describe('the service', () => {
       ...{ USER_DATABASE_URL: database.appUrl, USER_SYSTEM_DATABASE_URL: database.systemUrl },
       ...env,
     });
-  const keysOf = async (url: string) =>
-    ((await (await fetch(`${url}/.well-known/jwks.json`)).json()) as { keys: { kid: string }[] }).keys;
 
   it('shares one signing key among replicas that start together over an empty database', async () => {
-    const database = await aDatabase('user');
-    const services = Array.from({ length: 3 }, () => createService(configOf(database, scene.redis.url)));
-    await Promise.all(services.map((service) => service.start()));
+    const { appUrl, systemUrl } = await aDatabase('user');
+    const database = createDatabase({ url: appUrl, systemUrl, poolSize: 1, systemPoolSize: 10 });
+    const { signingKeys } = createUserStore(database, { failuresMax: 5, lockMs: 1 });
     try {
-      const kids = (await Promise.all(services.map(({ url }) => keysOf(url)))).flat().map(({ kid }) => kid);
-      expect(kids).toHaveLength(3);
+      // Connections first: opening them one by one would put the replicas in a queue.
+      await Promise.all(Array.from({ length: 10 }, () => database.system.query('select')));
+      const replicas = Array.from({ length: 10 }, () =>
+        createSigningKeys(signingKeys, 'a secret of all replicas'),
+      );
+      await Promise.all(replicas.map((keys) => keys.start()));
+      const kids = await Promise.all(replicas.map(async (keys) => (await keys.active()).kid));
       expect(new Set(kids).size).toBe(1);
+      expect((await replicas[0]?.jwks())?.keys).toMatchObject([{ kid: kids[0] }]);
     } finally {
-      await Promise.all(services.map((service) => service.stop()));
+      await database.close();
     }
   });
 

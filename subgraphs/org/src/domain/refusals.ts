@@ -15,8 +15,9 @@ const NAME_LENGTH_MAX = 200;
 /** A trimmed name of 1 to 200 characters, else BAD_USER_INPUT. */
 export function nameOf(text: string | null, field = 'name'): string {
   const name = text?.trim() ?? '';
-  if (name === '' || [...name].length > NAME_LENGTH_MAX) {
-    throw badInput(field, `The name must have 1 to ${NAME_LENGTH_MAX} characters.`);
+  // PostgreSQL's text cannot hold U+0000.
+  if (name === '' || [...name].length > NAME_LENGTH_MAX || name.includes('\0')) {
+    throw badInput(field, `The name must have 1 to ${NAME_LENGTH_MAX} characters, none of them U+0000.`);
   }
   return name;
 }

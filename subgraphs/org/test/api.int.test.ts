@@ -118,6 +118,21 @@ describe('the organisation', () => {
   });
 });
 
+describe('names', () => {
+  it('are refused when they are empty, too long, or cannot be kept', async () => {
+    for (const name of ['', '   ', 'x'.repeat(201), 'a\u0000b', 'a\nb', 'half \ud800']) {
+      const { teamCreate } = await org.ask(
+        admin,
+        `mutation ($name: String!) { teamCreate(input: { name: $name }) { ${ERRORS} } }`,
+        { name },
+      );
+      expect(teamCreate.userErrors, JSON.stringify(name)).toMatchObject([
+        { code: 'BAD_USER_INPUT', field: 'name' },
+      ]);
+    }
+  });
+});
+
 describe('the tree of teams', () => {
   it('lists every team, parents first, in one statement', async () => {
     const viewer = await aFoundedOrg('Tree');

@@ -11,13 +11,17 @@ export const badInput = (field: string, message: string) =>
 
 /** The CHECKs of the tables say the same. */
 const NAME_LENGTH_MAX = 200;
+const CONTROL_CHARACTER = /\p{Cc}/u;
 
 /** A trimmed name of 1 to 200 characters, else BAD_USER_INPUT. */
 export function nameOf(text: string | null, field = 'name'): string {
   const name = text?.trim() ?? '';
-  // PostgreSQL's text cannot hold U+0000.
-  if (name === '' || [...name].length > NAME_LENGTH_MAX || name.includes('\0')) {
-    throw badInput(field, `The name must have 1 to ${NAME_LENGTH_MAX} characters, none of them U+0000.`);
+  if (name === '' || [...name].length > NAME_LENGTH_MAX) {
+    throw badInput(field, `The name must have 1 to ${NAME_LENGTH_MAX} characters.`);
+  }
+  // Also U+0000 and halves of surrogate pairs, which PostgreSQL does not keep.
+  if (CONTROL_CHARACTER.test(name) || !name.isWellFormed()) {
+    throw badInput(field, 'The name must not have control characters.');
   }
   return name;
 }

@@ -30,7 +30,9 @@ export function nameOf(text: string, field: 'name' | 'organizationName'): string
   if (name === '' || [...name].length > NAME_LENGTH_MAX) {
     throw badInput(field, `The name must have 1 to ${NAME_LENGTH_MAX} characters.`);
   }
-  if (CONTROL_CHARACTER.test(name)) throw badInput(field, 'The name must not have control characters.');
+  if (CONTROL_CHARACTER.test(name) || !name.isWellFormed()) {
+    throw badInput(field, 'The name must not have control characters.');
+  }
   return name;
 }
 

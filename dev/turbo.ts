@@ -1,6 +1,5 @@
 /** `npm run dev`: Turborepo runs the `dev` script of every package, on the servers that the launcher started. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { resolve } from 'node:path';
 import type { Stops } from './stops.ts';
 
@@ -48,23 +47,29 @@ async function isReady(routerUrl: string): Promise<boolean> {
   );
 }
 
-/** Turborepo gives every task a group of its own; the session is what holds them all. */
-async function end(turbo: ChildProcess): Promise<void> {
-  if (turbo.exitCode === null && turbo.signalCode === null) {
-    const ended = once(turbo, 'exit');
-    turbo.kill('SIGINT');
-    const impatience = setTimeout(() => killSession(turbo.pid), STOP_TIMEOUT_MS);
-    await ended;
-    clearTimeout(impatience);
+/** Turborepo gives every task a group of its own and may end before them: the session holds them all. */
+async function end({ pid: session }: ChildProcess): Promise<void> {
+  if (session === undefined) return;
+  signal([-session], 'SIGINT');
+  const deadline = performance.now() + STOP_TIMEOUT_MS;
+  while (findMembers(session).length > 0) {
+    if (performance.now() > deadline) signal(findMembers(session), 'SIGKILL');
+    await new Promise((wake) => setTimeout(wake, POLL_MS));
   }
-  killSession(turbo.pid);
 }
 
-/** Whoever is left: a task that hangs, or one whose Turborepo was killed. */
-function killSession(session: number | undefined): void {
+function findMembers(session: number): number[] {
   const table = execFileSync('ps', ['-eo', 'pid=,sess='], { encoding: 'utf8' });
-  for (const line of table.split('\n')) {
-    const [pid, sess] = line.trim().split(/\s+/).map(Number);
-    if (pid && sess === session) process.kill(pid, 'SIGKILL');
+  const rows = table.split('\n').map((line) => line.trim().split(/\s+/).map(Number));
+  return rows.flatMap(([pid, member]) => (pid && member === session ? [pid] : []));
+}
+
+function signal(pids: readonly number[], name: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, name);
+    } catch {
+      // it has ended meanwhile
+    }
   }
 }

@@ -1,0 +1,85 @@
+/** What the four subgraphs of the comparison know, and how they say it: fixed rows, trivial resolvers. */
+import type { GraphQLResolverMap } from '@apollo/subgraph';
+import type { SubgraphName } from '@taskflow/schema/sdl';
+
+const idOf = (kind: number, n: number) => `0190a000-0000-7000-8${kind}00-${n.toString(16).padStart(12, '0')}`;
+const list = <T>(length: number, make: (n: number) => T): T[] => Array.from({ length }, (_, n) => make(n));
+
+/** A page of tasks as a board shows it: fewer people and projects than tasks, so that entities repeat. */
+const TASKS = 50;
+const PEOPLE = 20;
+const PROJECTS = 10;
+const TEAMS = 12;
+const MEMBERS_OF_TEAM = 3;
+const TEAMS_OF_PROJECT = 2;
+
+interface Row {
+  id: string;
+  [field: string]: unknown;
+}
+
+const at = <T>(rows: readonly T[], n: number): T => rows[n % rows.length] as T;
+const moment = '2026-11-01T09:30:00.000Z';
+
+const people: Row[] = list(PEOPLE, (n) => ({
+  id: idOf(1, n),
+  name: `Person ${n}`,
+  email: `person-${n}@acme.test`,
+  role: 'MEMBER',
+  status: 'ACTIVE',
+}));
+const teams: Row[] = list(TEAMS, (n) => ({
+  id: idOf(2, n),
+  name: `Team ${n}`,
+  members: {
+    nodes: list(MEMBERS_OF_TEAM, (m) => ({
+      id: idOf(3, n * MEMBERS_OF_TEAM + m),
+      role: m === 0 ? 'MANAGER' : 'MEMBER',
+      user: { id: at(people, n * MEMBERS_OF_TEAM + m).id },
+      joinedAt: moment,
+    })),
+  },
+}));
+const projects: Row[] = list(PROJECTS, (n) => ({
+  id: idOf(4, n),
+  key: `PRJ${n}`,
+  name: `Project ${n}`,
+  teams: list(TEAMS_OF_PROJECT, (t) => at(teams, n + t * 5)),
+}));
+const tasks: Row[] = list(TASKS, (n) => ({
+  id: idOf(5, n),
+  key: `PRJ${n % PROJECTS}-${n}`,
+  title: `Write down what was decided about part ${n} of the plan`,
+  status: at(['TODO', 'IN_PROGRESS', 'IN_REVIEW', 'DONE'], n),
+  priority: at(['NONE', 'LOW', 'MEDIUM', 'HIGH', 'URGENT'], n),
+  dueAt: n % 3 === 0 ? null : moment,
+  version: 1 + (n % 7),
+  assignee: n % 10 === 9 ? null : { id: at(people, n * 7).id },
+  project: { id: at(projects, n * 3).id },
+}));
+
+export const TASK_IDS: readonly string[] = tasks.map(({ id }) => id);
+
+const oneOf = (rows: readonly Row[]) => {
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return ({ id }: { id: string }) => byId.get(id) ?? null;
+};
+const findTask = oneOf(tasks);
+
+export const resolversOf: Record<SubgraphName, GraphQLResolverMap<unknown>> = {
+  user: { User: { __resolveReference: oneOf(people) } },
+  org: {
+    Project: { __resolveReference: oneOf(projects) },
+    Team: { __resolveReference: oneOf(teams) },
+    User: { __resolveReference: ({ id }: Row) => ({ id, teams: [] }) },
+  },
+  task: {
+    Query: {
+      task: (_: unknown, args: { id: string }) => findTask(args),
+      tasks: (_: unknown, { first }: { first: number }) => ({ nodes: tasks.slice(0, first) }),
+    },
+    Task: { __resolveReference: findTask },
+    User: { __resolveReference: ({ id }: Row) => ({ id, openTaskCount: id.charCodeAt(id.length - 1) % 9 }) },
+  },
+  notification: { User: { __resolveReference: ({ id }: Row) => ({ id, notificationCounts: null }) } },
+};

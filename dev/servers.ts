@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Log } from '@taskflow/kit/log';
 import { startPostgres } from './postgres.ts';
+import { isAlive } from './process-table.ts';
 import { startRedis } from './redis.ts';
 import type { Stops } from './stops.ts';
 
@@ -63,13 +64,4 @@ async function own(
       server = await start();
     },
   };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

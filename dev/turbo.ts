@@ -1,6 +1,7 @@
 /** `npm run dev`: Turborepo runs the `dev` script of every package, on the servers that the launcher started. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
+import { findMembers } from './process-table.ts';
 import type { Stops } from './stops.ts';
 
 const root = resolve(import.meta.dirname, '..');
@@ -56,12 +57,6 @@ async function end({ pid: session }: ChildProcess): Promise<void> {
     if (performance.now() > deadline) signal(findMembers(session), 'SIGKILL');
     await new Promise((wake) => setTimeout(wake, POLL_MS));
   }
-}
-
-function findMembers(session: number): number[] {
-  const table = execFileSync('ps', ['-eo', 'pid=,sess='], { encoding: 'utf8' });
-  const rows = table.split('\n').map((line) => line.trim().split(/\s+/).map(Number));
-  return rows.flatMap(([pid, member]) => (pid && member === session ? [pid] : []));
 }
 
 function signal(pids: readonly number[], name: NodeJS.Signals): void {

@@ -49,6 +49,12 @@ describe('the check of docker-compose.yml', () => {
       'healthcheck of notification',
     ],
     [
+      'a secret that production would miss',
+      'ORG_CURSOR_KEY: ${ORG_CURSOR_KEY:-}',
+      'ORG_ALLOW_UNSIGNED: "false"',
+      'ORG_CURSOR_KEY',
+    ],
+    [
       'a service outside the profile that needs one inside',
       'profiles: [app]',
       'profiles: [all]',

@@ -7,6 +7,13 @@
  */
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { describeVariables, type Variables } from '@taskflow/kit/config';
+import { variables as notification } from '@taskflow/notification/config';
+import { variables as org } from '@taskflow/org/config';
+import { variables as migrate } from '@taskflow/prisma/config';
+import { variables as router } from '@taskflow/router/config';
+import { variables as task } from '@taskflow/task/config';
+import { variables as user } from '@taskflow/user/config';
 import { parse } from 'yaml';
 import { z } from 'zod';
 
@@ -17,6 +24,8 @@ export interface ComposeFiles {
   envExample: string;
   /** Every workspace folder, whose manifest the image needs before `npm ci`. */
   workspaces: readonly string[];
+  /** By service, the variables that production must be given. */
+  required: Readonly<Record<string, readonly string[]>>;
   /** Whether a path exists in the repository. */
   exists(path: string): boolean;
 }
@@ -28,6 +37,7 @@ const PROCESS_PORTS: Record<string, number> = {
   task: 4003,
   notification: 4004,
 };
+const VARIABLES: Record<string, Variables> = { user, org, task, notification, router, migrate };
 const APP_SERVICES = [...Object.keys(PROCESS_PORTS), 'migrate'].sort();
 
 const duration = z.string().regex(/^\d+(ms|s|m)$/);
@@ -132,6 +142,10 @@ function problemsOfProcesses(files: ComposeFiles, compose: Compose): string[] {
     const script = service.command?.[1] ?? '';
     if (service.command?.[0] !== 'node' || !files.exists(script))
       problems.push(`${name} runs ${service.command?.join(' ')}, which does not exist`);
+    for (const variable of files.required[name] ?? []) {
+      if (service.environment?.[variable] === undefined)
+        problems.push(`${name} is not given ${variable}, which production requires`);
+    }
     const port = PROCESS_PORTS[name];
     if (port !== undefined) problems.push(...problemsOfPort(name, service, port));
   }
@@ -179,6 +193,12 @@ function problemsOfDockerfile(files: ComposeFiles, compose: Compose): string[] {
   return problems;
 }
 
+function namesOfRequired(variables: Variables): string[] {
+  return describeVariables(variables).flatMap((variable) =>
+    variable.requiredInProduction ? [variable.name] : [],
+  );
+}
+
 /** The files of the repository at `root`. */
 export function readComposeFiles(root: string): ComposeFiles {
   const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -192,6 +212,9 @@ export function readComposeFiles(root: string): ComposeFiles {
       workspaces.map((pattern) => `${pattern}/package.json`),
       { cwd: root },
     ).map((path) => path.slice(0, -'/package.json'.length)),
+    required: Object.fromEntries(
+      Object.entries(VARIABLES).map(([name, variables]) => [name, namesOfRequired(variables)]),
+    ),
     exists: (path) => existsSync(join(root, path)),
   };
 }

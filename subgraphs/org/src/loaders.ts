@@ -1,15 +1,24 @@
 import type { Viewer } from '@taskflow/kit/identity';
 import { byKey, createLoader, groupByKey } from '@taskflow/kit/loader';
 import type { Connection } from '@taskflow/kit/page';
-import type { ContextDeps } from './context.ts';
 import type { TeamMemberRow } from './data/team-members.ts';
-import type { EntriesArgs } from './domain/team-members.ts';
+import type { Organizations } from './domain/organizations.ts';
+import type { Projects } from './domain/projects.ts';
+import type { EntriesArgs, TeamMembers } from './domain/team-members.ts';
+import type { Teams } from './domain/teams.ts';
 
 export type Loaders = ReturnType<typeof createLoaders>;
 
+export interface UseCases {
+  organizations: Organizations;
+  teams: Teams;
+  teamMembers: TeamMembers;
+  projects: Projects;
+}
+
 /** New for each request: nothing crosses a viewer or grows stale. An anonymous caller's find nothing. */
-export function createLoaders(deps: ContextDeps, viewer: Viewer | null) {
-  const { organizations, teams, teamMembers, projects } = deps;
+export function createLoaders(useCases: UseCases, viewer: Viewer | null) {
+  const { organizations, teams, teamMembers, projects } = useCases;
   const asViewer = async <R>(read: (viewer: Viewer) => Promise<R[]>): Promise<R[]> =>
     viewer ? read(viewer) : [];
 
@@ -63,7 +72,7 @@ function once<T>(load: () => Promise<T>): () => Promise<T> {
   };
 }
 
-function entriesLoader(teamMembers: ContextDeps['teamMembers'], viewer: Viewer | null) {
+function entriesLoader(teamMembers: TeamMembers, viewer: Viewer | null) {
   const loaders = new Map<string, ReturnType<typeof loaderFor>>();
   const loaderFor = (args: EntriesArgs) =>
     createLoader(

@@ -1,15 +1,15 @@
 import type { Viewer } from '@taskflow/kit/identity';
 import { byKey, createLoader } from '@taskflow/kit/loader';
 import type { Connection } from '@taskflow/kit/page';
-import type { ContextDeps } from './context.ts';
 import type { TaskRow } from './data/tasks.ts';
 import type { ProjectTasksArgs } from './domain/task-lists.ts';
 import type { Sight } from './domain/task-policy.ts';
+import type { Tasks } from './domain/tasks.ts';
 
 export type Loaders = ReturnType<typeof createLoaders>;
 
 /** New for each request and each subscription event: nothing crosses a viewer or grows stale. An anonymous caller's find nothing. */
-export function createLoaders({ tasks }: Pick<ContextDeps, 'tasks'>, viewer: Viewer | null) {
+export function createLoaders({ tasks }: { tasks: Tasks }, viewer: Viewer | null) {
   const taskCount = createLoader(async (projectIds: readonly string[]) =>
     viewer ? tasks.countForProjects(viewer, projectIds) : projectIds.map(() => 0),
   );
@@ -42,7 +42,7 @@ function once<T>(load: () => Promise<T>): () => Promise<T> {
 }
 
 function projectTasksLoader(
-  tasks: ContextDeps['tasks'],
+  tasks: Tasks,
   viewer: Viewer | null,
   countOf: (projectId: string) => Promise<number>,
 ) {

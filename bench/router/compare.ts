@@ -34,8 +34,9 @@ export async function compareRouters(options: {
 }): Promise<RouterResult> {
   const { schedule, stops, say } = options;
   say('starting four subgraphs in memory and two gateways');
-  const { gateways, taskUrl } = await startAll(options.dir, schedule, stops);
-  say(`processes: ${gateways.map(({ name, pid }) => `${name} ${pid}`).join(', ')}`);
+  const { memory, gateways, taskUrl } = await startAll(options.dir, schedule, stops);
+  const processes = [{ name: 'subgraphs', pid: memory.pid }, ...gateways];
+  say(`processes: ${processes.map(({ name, pid }) => `${name} ${pid}`).join(', ')}`);
   const results: RouterResult['operations'] = [];
   for (const operation of operations) {
     const expected = await verify(operation, gateways);
@@ -70,7 +71,7 @@ async function startAll(dir: string, { concurrency }: Schedule, stops: Stops) {
     startGateway('taskflow', ours, `http://127.0.0.1:${ourPort}/graphql`),
     startGateway('stock', stock, `http://127.0.0.1:${stockPort}/`),
   ]);
-  return { gateways, taskUrl: urls.task ?? '' };
+  return { memory, gateways, taskUrl: urls.task ?? '' };
 
   async function startGateway(name: string, args: string[], url: string): Promise<Gateway> {
     const { pid } = await startChild({ name, args, ready: /listens on http/, stops });

@@ -56,6 +56,8 @@ function passage(uid: number, gid: number): string[] {
     '--clear-groups',
     `--inh-caps=${capability}`,
     `--ambient-caps=${capability}`,
+    // access(2), with which initdb looks for its programs, sets capabilities aside for all users but root. Not with this.
+    '--securebits=+no_setuid_fixup',
   ];
 }
 

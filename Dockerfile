@@ -16,6 +16,7 @@ COPY subgraphs/notification/package.json subgraphs/notification/
 COPY router/package.json router/
 COPY dev/package.json dev/
 COPY tests/package.json tests/
+COPY bench/package.json bench/
 RUN npm ci --ignore-scripts --no-audit --no-fund
 
 COPY . .

@@ -1,6 +1,7 @@
 // The HTTP edge: a request becomes an Exchange, an Answer becomes bytes.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { readBody } from '@taskflow/kit/service-wire';
 import { type Answer, createExchange, type Exchange, Refusal } from './exchange.ts';
 import { mediaTypeOf } from './stages/cors-csrf.ts';
 
@@ -14,7 +15,7 @@ export function exchangeOf(request: IncomingMessage, proxyHops: number): Exchang
     http: {
       method: request.method ?? 'GET',
       url: urlOf(request),
-      readBody: (bytesMax) => readBody(request, bytesMax),
+      readBody: (bytesMax) => bodyOf(request, bytesMax),
     },
   });
 }
@@ -34,25 +35,14 @@ export function clientAddressOf({ headers, socket }: IncomingMessage, proxyHops:
   return told || socket.remoteAddress || '';
 }
 
-function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
-  const tooLarge = () =>
-    new Refusal('OPERATION_TOO_LARGE', `The request body is larger than ${bytesMax} bytes.`, { status: 413 });
-  if (Number(request.headers['content-length'] ?? 0) > bytesMax) return Promise.reject(tooLarge());
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    request.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > bytesMax) {
-        request.pause();
-        reject(tooLarge());
-      } else chunks.push(chunk);
-    });
-    request.once('end', () =>
-      resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, size)),
-    );
-    request.once('error', () => reject(new Refusal('BAD_REQUEST', 'The request ended early.')));
-    request.once('close', () => reject(new Refusal('BAD_REQUEST', 'The request ended early.')));
+/** The exact bytes of the body; refused when there are too many, or when the sender leaves in the middle. */
+async function bodyOf(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  const body = await readBody(request, bytesMax).catch(() => {
+    throw new Refusal('BAD_REQUEST', 'The request ended early.');
+  });
+  if (body) return body;
+  throw new Refusal('OPERATION_TOO_LARGE', `The request body is larger than ${bytesMax} bytes.`, {
+    status: 413,
   });
 }
 

@@ -31,11 +31,17 @@ export async function runProcess(name: string, create: () => Service): Promise<v
   process.stdout.write(`${name} listens on ${service.url}\n`);
 }
 
+/** One Ctrl-C may arrive twice at once: from the terminal, and from npm, which passes on what it got. */
+const SAME_SIGNAL_MS = 500;
+
 function stopOnSignals(name: string, service: Service): void {
-  let isStopping = false;
+  let stoppingSince: number | null = null;
   const stop = async () => {
-    if (isStopping) process.exit(1); // the second signal is a person who will not wait
-    isStopping = true;
+    if (stoppingSince !== null) {
+      if (performance.now() - stoppingSince < SAME_SIGNAL_MS) return;
+      process.exit(1); // the second signal is a person who will not wait
+    }
+    stoppingSince = performance.now();
     setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref();
     await service.stop().catch((error) => process.stderr.write(`${explain(name, error)}\n`));
     process.exit(0);

@@ -25,7 +25,7 @@ function packagesIn(modules: string): string[] {
   );
 }
 
-const workspaces = ['.', 'schema', 'prisma', 'kit', 'router', 'dev', 'tests'].concat(
+const workspaces = ['.', 'schema', 'prisma', 'kit', 'router', 'dev', 'tests', 'bench'].concat(
   readdirSync(join(root, 'subgraphs')).map((name) => join('subgraphs', name)),
 );
 

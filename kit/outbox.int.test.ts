@@ -5,7 +5,7 @@ import { aFact } from './facts.fixture.ts';
 import { appendFacts, createOutboxReader, type OutboxReader, READ_LIMIT_MAX, syncIdOf } from './outbox.ts';
 import { aDatabase } from './postgres.fixture.ts';
 import { createRelayOutbox, type Term } from './relay-outbox.ts';
-import { sqlOf, type TenantPool, transaction, withTenant } from './tenant-pool.ts';
+import { type Sql, sqlOf, type TenantPool, transaction, withTenant } from './tenant-pool.ts';
 
 let app: TenantPool;
 let system: pg.Pool;
@@ -31,7 +31,13 @@ test('facts appended together are one statement, and keep their order and every 
   const statements: string[] = [];
   await withTenant({ orgId }, async () => {
     const sql = sqlOf(app);
-    await appendFacts({ query: (text, values) => (statements.push(text), sql.query(text, values)) }, facts);
+    const counting: Sql = {
+      query(text, values) {
+        statements.push(text);
+        return sql.query(text, values);
+      },
+    };
+    await appendFacts(counting, facts);
     await appendFacts(sql, []);
   });
   expect(statements.length).toBe(1);

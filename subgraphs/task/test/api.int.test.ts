@@ -246,6 +246,7 @@ describe('taskUpdate', () => {
     const [grace, linus] = [await acme.joins(), await acme.joins()];
     const { id } = await aTask(ada, { assigneeId: grace.viewer.userId });
     await change(ada, { id, assigneeId: linus.viewer.userId, status: 'DONE' });
+    await change(ada, { id, title: 'New' });
     await change(ada, { id, assigneeId: null });
     const facts = await factsOf(id);
     expect(facts.slice(2).map(({ type, version }) => [type, version])).toEqual([
@@ -253,6 +254,7 @@ describe('taskUpdate', () => {
       ['task.assigned', 2],
       ['task.status-changed', 2],
       ['task.updated', 3],
+      ['task.updated', 4],
     ]);
     expect(facts[4]?.fact).toMatchObject({
       before: { status: 'TODO', assigneeId: grace.viewer.userId },

@@ -49,6 +49,7 @@ const START_TIMEOUT_MS = 60_000;
 /** Ordered stop writes dirty pages; after this the data is left to recovery at the next start. */
 const STOP_TIMEOUT_MS = 15_000;
 const POLL_MS = 20;
+const DYING_MS = 1_000;
 /** A free port can be taken between finding it and using it; a killed server's last children take a moment to end. */
 const ATTEMPTS = 5;
 
@@ -59,8 +60,8 @@ export async function startPostgres(options: PostgresOptions): Promise<OwnPostgr
   await mkdir(dir, { recursive: true });
   const account = await findAccount(dir, binaries);
   const data = join(dir, 'data');
+  const other = await findLastingServerOn(data);
   await removeStaleLock(data);
-  const other = findServerOn(data);
   if (other) {
     throw new Error(
       `PostgreSQL already runs on ${data} (process ${other.pid}, port ${other.port}): stop what started it, ` +
@@ -78,6 +79,17 @@ export async function startPostgres(options: PostgresOptions): Promise<OwnPostgr
       options.log.debug({ attempt, reason: error.message }, 'PostgreSQL did not start; trying again');
     }
   }
+}
+
+/** A killed server is there for a moment longer on a busy machine: only one that stays is somebody else's. */
+async function findLastingServerOn(data: string) {
+  const deadline = performance.now() + DYING_MS;
+  let other = findServerOn(data);
+  while (other && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    other = findServerOn(data);
+  }
+  return other;
 }
 
 /** The start may succeed another time. */

@@ -235,15 +235,20 @@ describe('the people of a team', () => {
 
   it('who joined the organisation a moment before are accepted, 100 of 100', async () => {
     const team = await aTeam(admin);
-    const newcomers = Array.from({ length: 100 }, () => aViewer('MEMBER', admin.orgId));
-    const answers = await Promise.all(
-      newcomers.map(async (newcomer) => {
-        const adding = org.ask(admin, ADD, { input: { teamId: team.id, userId: newcomer.userId } });
-        await org.deliver(joined(newcomer));
-        return adding;
-      }),
-    );
-    expect(answers.filter(({ teamMemberAdd }) => teamMemberAdd.success)).toHaveLength(100);
+    let accepted = 0;
+    // Ten at a time: each fact is committed while the person is already being waited for.
+    for (let round = 0; round < 10; round++) {
+      const newcomers = Array.from({ length: 10 }, () => aViewer('MEMBER', admin.orgId));
+      const answers = await Promise.all(
+        newcomers.map(async (newcomer) => {
+          const adding = org.ask(admin, ADD, { input: { teamId: team.id, userId: newcomer.userId } });
+          await org.deliver(joined(newcomer));
+          return adding;
+        }),
+      );
+      accepted += answers.filter(({ teamMemberAdd }) => teamMemberAdd.success).length;
+    }
+    expect(accepted).toBe(100);
   });
 
   it('who are absent, foreign or suspended are refused alike', async () => {

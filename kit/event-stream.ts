@@ -21,7 +21,7 @@ export type SignOfLife =
   | { readonly __typename: 'StreamHeartbeat'; readonly cursor: string }
   | { readonly __typename: 'ResyncRequired'; readonly cursor: string; readonly reason: ResyncReason };
 
-export type ResyncReason = 'CURSOR_EXPIRED' | 'SLOW_CONSUMER' | 'VISIBILITY_CHANGED';
+export type ResyncReason = 'CURSOR_EXPIRED' | 'VISIBILITY_CHANGED';
 
 /** One source event of the subscription field `K`; `position` is the tenant's number of the fact it tells of. */
 export type SourceEvent<K extends string, E> = { readonly [field in K]: E | SignOfLife } & {

@@ -2,7 +2,7 @@
  * What one subscriber has not taken yet, bounded, as an async iterator.
  *
  *   push ──▶ [ items ] ──▶ next()           a push that does not fit is refused: the caller decides what then
- *   end(last) replaces what is queued by one last item; return() ends at once, also while next() waits
+ *   end() lets what is queued be taken; return() ends at once, also while next() waits
  *
  * A class of its own and never an async generator: the `return()` of one waits for the pending `next()`, and on a
  * quiet feed that is for ever.
@@ -12,7 +12,7 @@ export interface QueueLimits {
   bytesMax: number;
 }
 
-export class FeedQueue<T extends { seq: number }> implements AsyncIterableIterator<T, undefined> {
+export class FeedQueue<T> implements AsyncIterableIterator<T, undefined> {
   readonly #limits: QueueLimits;
   readonly #onEnd: () => void;
   #items: { item: T; bytes: number }[] = [];
@@ -20,17 +20,11 @@ export class FeedQueue<T extends { seq: number }> implements AsyncIterableIterat
   #waiting: ((result: IteratorResult<T, undefined>) => void)[] = [];
   #onDrained: (() => void) | null = null;
   #phase: 'open' | 'ending' | 'ended' = 'open';
-  #deliveredSeq: number | null = null;
 
   /** `onEnd` is called once, as soon as nothing more can be pushed. */
   constructor(limits: QueueLimits, onEnd: () => void) {
     this.#limits = limits;
     this.#onEnd = onEnd;
-  }
-
-  /** The position of the last item that was taken. */
-  get deliveredSeq(): number | null {
-    return this.#deliveredSeq;
   }
 
   get isOpen(): boolean {
@@ -46,7 +40,6 @@ export class FeedQueue<T extends { seq: number }> implements AsyncIterableIterat
     if (this.#phase !== 'open') return true;
     const taker = this.#waiting.shift();
     if (taker) {
-      this.#deliveredSeq = item.seq;
       taker({ done: false, value: item });
       return true;
     }
@@ -65,13 +58,9 @@ export class FeedQueue<T extends { seq: number }> implements AsyncIterableIterat
     });
   }
 
-  /** Nothing can be pushed any more. With `last`, what is queued is dropped and `last` is all that is left to take. */
-  end(last?: T): void {
+  /** Nothing can be pushed any more. */
+  end(): void {
     if (this.#phase !== 'open') return;
-    if (last) {
-      this.#clear();
-      this.push(last, 0);
-    }
     this.#phase = 'ending';
     if (this.isEmpty) this.#finish();
     this.#onDrained?.();
@@ -82,7 +71,6 @@ export class FeedQueue<T extends { seq: number }> implements AsyncIterableIterat
     const next = this.#items.shift();
     if (next) {
       this.#bytes -= next.bytes;
-      this.#deliveredSeq = next.item.seq;
       if (this.isEmpty) {
         if (this.#phase === 'ending') this.#finish();
         this.#onDrained?.();

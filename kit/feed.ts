@@ -15,7 +15,7 @@ import type { Tenant } from './tenant-pool.ts';
  *   starts     without `after`: heartbeat with its position, then every fact behind it
  *   resumes    with `after`: the facts behind it, from the ring or page by page from the outbox, each page when the
  *              one before has been taken; the heartbeat that follows marks the end of the replay; then live
- *   overflows  a full queue ends it: what is queued is dropped, `resync` SLOW_CONSUMER tells the last position taken
+ *   overflows  a full queue makes it a resuming one again, from its last queued fact: late, bounded, nothing missing
  *   leaves     return() ends at once; the last one to leave drops the tenant's state and its Redis subscription
  *
  * Without Redis the outbox is polled: facts arrive late, not less. Facts are shared between subscribers: read only.
@@ -23,12 +23,12 @@ import type { Tenant } from './tenant-pool.ts';
 export type FeedItem =
   | { readonly kind: 'fact'; readonly seq: number; readonly fact: Fact }
   | { readonly kind: 'heartbeat'; readonly seq: number }
-  | { readonly kind: 'resync'; readonly seq: number; readonly reason: 'CURSOR_EXPIRED' | 'SLOW_CONSUMER' };
+  | { readonly kind: 'resync'; readonly seq: number; readonly reason: 'CURSOR_EXPIRED' };
 
 export interface Feed {
   /**
-   * Returns at once; the first item comes when the position is known. After `resync` CURSOR_EXPIRED the facts go on
-   * behind its seq; after SLOW_CONSUMER the iterator is done. `after` is trusted: check whose cursor it was.
+   * Returns at once; the first item comes when the position is known. After `resync` the facts go on behind its seq.
+   * `after` is trusted: check whose cursor it was.
    */
   subscribe(tenant: Tenant, options?: { after?: number | undefined }): FeedSubscription;
   stats(): { tenants: number; subscribers: number };
@@ -56,7 +56,7 @@ export interface FeedOptions {
 }
 
 const DEFAULTS = { heartbeatMs: 15_000, tailCheckMs: 5_000, ringSize: 256 };
-/** Of one subscriber: 256 facts or 1 MB of JSON, as Hive's 32 and 1024 frame it; beyond that resuming is cheaper. */
+/** Of one subscriber: 256 facts or 1 MB of JSON, as Hive's 32 and 1024 frame it; what is beyond waits in the log. */
 const QUEUE_LIMITS = { itemsMax: 256, bytesMax: 1_000_000 };
 /** A replayed page leaves room for what happens while it is being taken. */
 const REPLAY = { itemsMax: 128, bytesMax: 500_000 };
@@ -70,8 +70,8 @@ interface Subscriber {
   readonly queue: FeedQueue<FeedItem>;
   /** Replaying until this is true: the tail's facts do not concern it yet. */
   isLive: boolean;
-  /** Where it began: what a resync names when nothing has been taken yet. */
-  startSeq: number;
+  /** Everything up to here is queued or was taken. */
+  position: number;
 }
 
 interface TenantFeed {
@@ -99,12 +99,8 @@ export function createFeed(options: FeedOptions): Feed {
       live,
       log,
       ringSize,
-      onFact: (fact) => deliver(subscribers, fact),
-      onBreak: (seq) => {
-        for (const subscriber of subscribers) {
-          if (subscriber.isLive) offer(subscriber, { kind: 'resync', seq, reason: 'CURSOR_EXPIRED' }, 0);
-        }
-      },
+      onFact: ({ seq, fact, bytes }) => tell(feed, { kind: 'fact', seq, fact }, bytes),
+      onBreak: (seq) => tell(feed, { kind: 'resync', seq, reason: 'CURSOR_EXPIRED' }, 0),
       onCheckWanted: () => {
         feed.checkAt = 0;
         void tick();
@@ -168,38 +164,67 @@ export function createFeed(options: FeedOptions): Feed {
     }
   }
 
-  /** From `after` (or from now) to live. The last step and the look at the tail are one, so nothing falls between. */
+  /** Queues the item for everybody who is live. Whoever has no room reads it from the log, as soon as there is. */
+  function tell(feed: TenantFeed, item: FeedItem, bytes: number): void {
+    for (const subscriber of feed.subscribers) {
+      if (!subscriber.isLive) continue;
+      if (subscriber.queue.push(item, bytes)) {
+        subscriber.position = item.seq;
+      } else {
+        subscriber.isLive = false;
+        orEnd(feed, subscriber, catchUp(feed, subscriber));
+      }
+    }
+  }
+
+  /** From `after`, or from now. */
   async function join(feed: TenantFeed, subscriber: Subscriber, after: number | undefined): Promise<void> {
     const { tail } = feed;
     const { queue } = subscriber;
     await tail.ready;
-    let position = after ?? tail.last;
-    subscriber.startSeq = position;
+    subscriber.position = after ?? tail.last;
     // Ahead of this process: another replica has heard of more. Twice: the first check may have begun before that.
-    for (let checks = 0; position > tail.last && queue.isOpen && checks < 2; ) {
+    for (let checks = 0; subscriber.position > tail.last && queue.isOpen && checks < 2; ) {
       if (await tail.check()) checks += 1;
       else await new Promise((resolve) => setTimeout(resolve, REPLAY_RETRY_MS));
     }
-    let isKnown = position <= tail.last;
-    while (isKnown && position < tail.last && queue.isOpen) {
-      const page = tail.recent(position) ?? (await readPage(feed, position));
+    await catchUp(feed, subscriber);
+  }
+
+  /** From the subscriber's position to live. The last step and the look at the tail are one, so nothing falls between. */
+  async function catchUp(feed: TenantFeed, subscriber: Subscriber): Promise<void> {
+    const { tail } = feed;
+    const { queue } = subscriber;
+    await queue.drained();
+    let isKnown = subscriber.position <= tail.last;
+    while (isKnown && subscriber.position < tail.last && queue.isOpen) {
+      const page = tail.recent(subscriber.position) ?? (await readPage(feed, subscriber.position));
       if (page === null) {
         await new Promise((resolve) => setTimeout(resolve, REPLAY_RETRY_MS));
         continue;
       }
-      isKnown = page[0]?.seq === position + 1;
+      isKnown = page[0]?.seq === subscriber.position + 1;
       if (!isKnown) break;
       // The log may be ahead of the tail: what is behind the tail will come from there.
-      position = replay(
+      subscriber.position = replay(
         queue,
         page.filter(({ seq }) => seq <= tail.last),
       );
-      if (position < tail.last) await queue.drained();
+      if (subscriber.position < tail.last) await queue.drained();
     }
     if (!queue.isOpen) return;
-    if (!isKnown) offer(subscriber, { kind: 'resync', seq: tail.last, reason: 'CURSOR_EXPIRED' }, 0);
-    offer(subscriber, { kind: 'heartbeat', seq: tail.last }, 0);
+    // There is room for both: a page leaves some, and before a break the queue has drained.
+    subscriber.position = tail.last;
+    if (!isKnown) queue.push({ kind: 'resync', seq: tail.last, reason: 'CURSOR_EXPIRED' }, 0);
+    queue.push({ kind: 'heartbeat', seq: tail.last }, 0);
     subscriber.isLive = true;
+  }
+
+  function orEnd({ tenant }: TenantFeed, { queue }: Subscriber, work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      log.error({ error, orgId: tenant.orgId }, 'A subscription could not join its feed');
+      queue.end();
+    });
   }
 
   /** Null when the log could not be read. */
@@ -219,12 +244,9 @@ export function createFeed(options: FeedOptions): Feed {
         feed.subscribers.delete(subscriber);
         if (feed.subscribers.size === 0) drop(feed);
       });
-      const subscriber: Subscriber = { queue, isLive: false, startSeq: after ?? 0 };
+      const subscriber: Subscriber = { queue, isLive: false, position: after ?? 0 };
       feed.subscribers.add(subscriber);
-      join(feed, subscriber, after).catch((error: unknown) => {
-        log.error({ error, orgId: tenant.orgId }, 'A subscription could not join its feed');
-        queue.end();
-      });
+      orEnd(feed, subscriber, join(feed, subscriber, after));
       return queue;
     },
     stats() {
@@ -238,19 +260,6 @@ export function createFeed(options: FeedOptions): Feed {
       }
     },
   };
-}
-
-function deliver(subscribers: Set<Subscriber>, { seq, fact, bytes }: SizedFact): void {
-  const item: FeedItem = { kind: 'fact', seq, fact };
-  for (const subscriber of subscribers) {
-    if (subscriber.isLive) offer(subscriber, item, bytes);
-  }
-}
-
-/** Queues the item, or ends the subscription which has not kept up. */
-function offer({ queue, startSeq }: Subscriber, item: FeedItem, bytes: number): void {
-  if (queue.push(item, bytes)) return;
-  queue.end({ kind: 'resync', seq: queue.deliveredSeq ?? startSeq, reason: 'SLOW_CONSUMER' });
 }
 
 /** Queues as much of the page as a replay may take at once, at least one fact; returns the last position queued. */

@@ -132,6 +132,13 @@ const refused: [string, number, string, RequestInit, RegExp?][] = [
     'GRAPHQL_VALIDATION_FAILED',
     query('{ ...F } fragment F on Query { ...F }'),
   ],
+  [
+    'a subscription whose root field depends on a variable',
+    400,
+    'GRAPHQL_VALIDATION_FAILED',
+    post('{"query":"subscription($on: Boolean!) { ticks @include(if: $on) }","variables":{"on":true}}'),
+    /root field of a subscription/,
+  ],
   ['the name __proto__', 400, 'GRAPHQL_VALIDATION_FAILED', query('{ __proto__: health }')],
   ['a syntax error', 400, 'GRAPHQL_PARSE_FAILED', query('{ health ')],
   ['an unterminated string', 400, 'GRAPHQL_PARSE_FAILED', query('{ tasks(count: "')],

@@ -28,6 +28,9 @@ export interface ParseValidateDeps {
 /** More tell a person nothing and cost time to find. */
 const ERRORS_MAX = 20;
 
+const CONDITIONAL_ROOT =
+  'The root field of a subscription cannot depend on a variable: @skip and @include take constants there.';
+
 /** Several errors of one request, as one throw; each is a GraphQLError with its code. */
 export class InvalidOperation extends Error {
   override readonly name = 'InvalidOperation';
@@ -45,10 +48,20 @@ export function createParseValidate({
 }: ParseValidateDeps): RequestStage {
   const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
 
+  function problemsOf({ schema }: LoadedSupergraph, document: DocumentNode): readonly GraphQLError[] {
+    try {
+      return validate(schema, document, rules, { maxErrors: ERRORS_MAX });
+    } catch (error) {
+      // (measured) graphql-js counts the root fields of a subscription without its variables, and throws over one.
+      if (!(error instanceof GraphQLError)) throw error;
+      return [new GraphQLError(CONDITIONAL_ROOT, error.nodes ? { nodes: error.nodes } : {})];
+    }
+  }
+
   function checkValid(query: string, document: DocumentNode, loaded: LoadedSupergraph): void {
     const known = documents.find(query);
     if (known?.validFor === loaded.id) return;
-    const errors = validate(loaded.schema, document, rules, { maxErrors: ERRORS_MAX });
+    const errors = problemsOf(loaded, document);
     if (errors.length > 0) throw invalid(errors, 'GRAPHQL_VALIDATION_FAILED', introspection);
     if (known) known.validFor = loaded.id;
   }

@@ -4,6 +4,7 @@ import { taskAssigned } from '@taskflow/tests/kit/facts';
 import { aSubgraph, aViewer, type TestSubgraph } from '@taskflow/tests/kit/subgraph';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readNotificationConfig } from '../src/config.ts';
+import { createDatabase } from '../src/data/database.ts';
 import { createService } from '../src/service.ts';
 
 const ENTITIES = 'query ($representations: [_Any!]!) { _entities(representations: $representations) {';
@@ -95,6 +96,37 @@ describe('entities of notification', () => {
       none,
       none,
     ]);
+  });
+});
+
+describe('the one door to the database', () => {
+  // Prisma merges the findUnique calls of one tick, whoever made them: the answers of one tenant for all.
+  it('mixes up no tenants that look up rows in the same tick, each its own and the other’s', async () => {
+    const { appUrl, systemUrl } = notification.database;
+    const database = createDatabase({ url: appUrl, systemUrl, poolSize: 4, systemPoolSize: 1 });
+    try {
+      const owners = [aViewer('MEMBER'), aViewer('MEMBER')] as const;
+      const rows = await Promise.all(
+        owners.map(async (owner) => {
+          const [id = ''] = await someNotices(owner, 1);
+          return { orgId: owner.orgId, id };
+        }),
+      );
+      const lookUps = Array.from({ length: 100 }, (_, n) => ({
+        asker: owners[n % 2] as Viewer,
+        row: rows[n % 4 < 2 ? 0 : 1] as { orgId: string; id: string },
+      }));
+      const found = await Promise.all(
+        lookUps.map(({ asker, row }) =>
+          database.read(asker, (tx) => tx.notification.findUnique({ where: { orgId_id: row } })),
+        ),
+      );
+      expect(found.map((row) => row?.id ?? null)).toEqual(
+        lookUps.map(({ asker, row }) => (row.orgId === asker.orgId ? row.id : null)),
+      );
+    } finally {
+      await database.close();
+    }
   });
 });
 

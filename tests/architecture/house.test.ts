@@ -63,6 +63,32 @@ describe('the four subgraphs are alike', () => {
     }
   });
 
+  it('reach their databases by the same door: a client over the pool of tenants, made safe for them', () => {
+    const clientOf = (name: string) =>
+      /openDatabase<Tx>\(options, (\(pool\) => \{[\s\S]*?\n {2,4}\})\);/.exec(
+        read(`subgraphs/${name}/src/data/database.ts`),
+      )?.[1];
+    expect(clientOf('org')).toContain('$extends(tenantSafe)');
+    for (const name of SUBGRAPHS) expect(clientOf(name), name).toBe(clientOf('org'));
+  });
+
+  it('never ask Prisma for findUnique, which it merges across tenants: use findFirst or a loader', () => {
+    const callers = sources.filter(
+      (file) => file.startsWith('subgraphs/') && !isTest(file) && /\.findUnique(OrThrow)?\(/.test(read(file)),
+    );
+    expect(callers).toEqual([]);
+  });
+
+  it('say in their README what they own, refer to, publish, consume and read', () => {
+    for (const name of SUBGRAPHS) {
+      const readme = read(`subgraphs/${name}/README.md`);
+      const unsaid = ['owns', 'refers to', 'publishes', 'consumes', 'variables'].filter(
+        (part) => !readme.includes(`- **${part}** `),
+      );
+      expect(unsaid, `${name}/README.md`).toEqual([]);
+    }
+  });
+
   it('publish and consume what their README says', async () => {
     const { facts } = await import('@taskflow/schema/events');
     for (const name of SUBGRAPHS) {
@@ -80,6 +106,15 @@ describe('the house', () => {
   it('has no drawer: no folder is named after nothing', () => {
     const drawers = /(^|\/)(common|shared|utils|util|helpers|lib|core|misc)\//;
     expect(files.filter((file) => drawers.test(file))).toEqual([]);
+  });
+
+  it('names files in kebab-case, and resolvers after their GraphQL type', () => {
+    const misnamed = sources.filter((file) => {
+      const name = file.split('/').at(-1) ?? '';
+      if (/^subgraphs\/\w+\/src\/resolvers\/[A-Z]/.test(file)) return !/^[A-Z][A-Za-z]*\.ts$/.test(name);
+      return !/^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+)*\.(ts|mjs)$/.test(name);
+    });
+    expect(misnamed).toEqual([]);
   });
 
   it('shows every room on the map of the README', () => {

@@ -158,11 +158,16 @@ function codedError(error: unknown, retryable: boolean): GraphQLError {
     (error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError')) ||
     error instanceof undiciErrors.HeadersTimeoutError ||
     error instanceof undiciErrors.BodyTimeoutError;
+  const advice = retryable ? 'Please try again.' : UNKNOWN_OUTCOME;
   return isTimeout
-    ? new GraphQLError('A part of the service took too long to answer. Please try again.', {
+    ? new GraphQLError(`A part of the service took too long to answer. ${advice}`, {
         extensions: { code: 'TIMEOUT', retryable },
       })
-    : new GraphQLError('A part of the service is unavailable for a moment. Please try again.', {
+    : new GraphQLError(`A part of the service is unavailable for a moment. ${advice}`, {
         extensions: { code: 'SUBGRAPH_UNAVAILABLE', retryable },
       });
 }
+
+/** For a mutation that was cut off in the middle and carried no key. */
+const UNKNOWN_OUTCOME =
+  'Whether the change was made is not known: look before you repeat it. With an Idempotency-Key header repeating is safe.';

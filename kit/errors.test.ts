@@ -128,6 +128,10 @@ describe('toClientError', () => {
         meta: { driverAdapterError: { cause: { kind: 'DatabaseNotReachable' } } },
       }),
     ],
+    ['SUBGRAPH_UNAVAILABLE', new Error('Connection terminated unexpectedly')],
+    // The next statement on that connection, within a transaction.
+    ['SUBGRAPH_UNAVAILABLE', new Error('Client has encountered a connection error and is not queryable')],
+    ['SUBGRAPH_UNAVAILABLE', new Error('Client was closed and is not queryable')],
     ['TIMEOUT', Object.assign(new Error('canceling statement'), { code: '57014' })],
   ])('calls a lost or slow database %s, retryable, without detail', (code, error) => {
     const { message, extensions } = told(error);

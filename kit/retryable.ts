@@ -42,7 +42,7 @@ const PRISMA = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2028', 'P
 
 /** pg and ioredis give these no code. */
 const LOST_CONNECTION =
-  /^(Connection is closed\.?|Connection terminated|timeout exceeded when trying to connect|Command timed out|Stream isn't writeable)/;
+  /^(Connection is closed\.?|Connection terminated|Client (has encountered a connection error|was closed) and is not queryable|timeout exceeded when trying to connect|Command timed out|Stream isn't writeable)/;
 
 function isRetryableCode(code: unknown): boolean {
   if (typeof code !== 'string') return false;

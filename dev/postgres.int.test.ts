@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createLog } from '@taskflow/kit/log';
+import { until } from '@taskflow/tests/kit/until';
 import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { startPostgres } from './postgres.ts';
@@ -102,6 +103,11 @@ describe('PostgreSQL of our own', () => {
     await ask(first.adminUrl, 'create table kept as select 1 as one');
     // A connection that is busy: its process outlives the server for a moment.
     const busy = ask(first.adminUrl, 'select pg_sleep(60)').catch((error: Error) => error.message);
+    await until('the connection to be busy', async () => {
+      const running =
+        "select from pg_stat_activity where query like '%pg_sleep%' and pid <> pg_backend_pid()";
+      return (await ask(first.adminUrl, running)).length > 0;
+    });
     process.kill(first.pid, 'SIGKILL');
     const second = await start(dir, first.port);
     expect(await ask(second.adminUrl, 'select one from kept')).toEqual([{ one: 1 }]);

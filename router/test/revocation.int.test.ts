@@ -23,6 +23,8 @@ const me = (token: string, of = router) => ask(of, '{ me { id } }', { token }).t
 
 /** The whole way from a revocation to its effect may take a second. */
 const SECOND = { timeout: 5_000, interval: 20 };
+/** A first look at Redis is given 250 ms, which a machine under the load of a whole test run may exceed; then the next look tells. */
+const FIRST_LOOK = { retry: 3 };
 
 describe('a revoked session', () => {
   it('is refused from the moment the user service says so, while the other sessions of the person go on', async () => {
@@ -48,14 +50,15 @@ describe('a revoked session', () => {
     await expect.poll(() => me(token), SECOND).toEqual(['SESSION_REVOKED']);
   });
 
-  it('is refused at its first request to a replica that has never seen it', async () => {
+  it('is refused at its first request to a replica that has never seen it', FIRST_LOOK, async () => {
     const viewer = aViewer();
+    supergraph.calls.length = 0;
     await redis.commands.set(redis.keys.revokedKey(viewer.orgId, viewer.sessionId), '1', 'EX', 60);
     expect(await me(supergraph.tokenFor(viewer))).toEqual(['SESSION_REVOKED']);
     expect(supergraph.calls).toEqual([]);
   });
 
-  it('reaches nobody of another organisation', async () => {
+  it('reaches nobody of another organisation', FIRST_LOOK, async () => {
     const viewer = aViewer();
     const other = aViewer({ userId: viewer.userId, sessionId: viewer.sessionId });
     await redis.commands.set(redis.keys.revokedKey(viewer.orgId, viewer.sessionId), '1', 'EX', 60);
@@ -65,7 +68,7 @@ describe('a revoked session', () => {
 });
 
 describe('a raised membership epoch', () => {
-  it('makes older tokens expire, and a token of the new epoch good', async () => {
+  it('makes older tokens expire, and a token of the new epoch good', FIRST_LOOK, async () => {
     const viewer = aViewer();
     await redis.commands.set(redis.keys.minEpoch(viewer.orgId, viewer.userId), '2', 'EX', 60);
     expect(await me(supergraph.tokenFor(viewer))).toEqual(['TOKEN_EXPIRED']);

@@ -194,13 +194,6 @@ function logOnce(error: unknown, requestId: string | null, log: Log, level: 'war
 
 /** statement_timeout and lock timeouts end a statement with this SQL state. */
 const QUERY_CANCELED = '57014';
-/** What Prisma's adapter calls a lost connection; it has no code. */
-const LOST_KINDS = new Set([
-  'DatabaseNotReachable',
-  'ConnectionClosed',
-  'SocketTimeout',
-  'TooManyConnections',
-]);
 /** Prisma wraps the adapter's error, which wraps the driver's; nothing wraps deeper. */
 const CAUSE_DEPTH_MAX = 5;
 
@@ -212,11 +205,9 @@ function outageOf(error: unknown): 'unavailable' | 'timeout' | null {
   if (isRetryable(error)) return 'unavailable';
   let current = error;
   for (let depth = 0; depth < CAUSE_DEPTH_MAX && typeof current === 'object' && current !== null; depth++) {
-    const { code, originalCode, kind, cause, meta } = current as Record<string, unknown>;
+    const { code, originalCode, cause, meta } = current as Record<string, unknown>;
     if (code === QUERY_CANCELED || originalCode === QUERY_CANCELED) return 'timeout';
-    if (LOST_KINDS.has(String(kind))) return 'unavailable';
     current = cause ?? (meta as { driverAdapterError?: unknown } | undefined)?.driverAdapterError;
-    if (isRetryable(current)) return 'unavailable';
   }
   return null;
 }

@@ -2,20 +2,21 @@
  * Is this the fault of the infrastructure, so that the same call may succeed when it is back?
  *
  * True for errors that say so (`retryable: true`), for lost or refused connections to PostgreSQL, Redis and the
- * network, and for transactions PostgreSQL asks to repeat. Looks through `cause`. Everything else (a constraint,
- * a bug, an invalid fact) would fail again.
+ * network, and for transactions PostgreSQL asks to repeat. Looks through `cause`, and into what Prisma wraps around
+ * its adapter's error. Everything else (a constraint, a bug, an invalid fact) would fail again.
  */
 export function isRetryable(error: unknown): boolean {
   let current = error;
   for (let depth = 0; depth < CAUSES_MAX && typeof current === 'object' && current !== null; depth++) {
-    const { retryable, code, originalCode, name, message, cause } = current as Partial<
+    const { retryable, code, originalCode, kind, name, message, cause, meta } = current as Partial<
       Record<string, unknown>
     >;
     if (retryable === true) return true;
     if (isRetryableCode(code) || isRetryableCode(originalCode)) return true;
+    if (LOST_KINDS.has(String(kind))) return true;
     if (name === 'MaxRetriesPerRequestError') return true;
     if (typeof message === 'string' && LOST_CONNECTION.test(message)) return true;
-    current = cause;
+    current = cause ?? (meta as { driverAdapterError?: unknown } | undefined)?.driverAdapterError;
   }
   return false;
 }
@@ -37,6 +38,13 @@ const NETWORK = new Set([
 const POSTGRES = new Set(['40001', '40P01', '55P03', '53300', '57P01', '57P02', '57P03']);
 /** Class 08: connection exceptions. */
 const POSTGRES_CONNECTION = /^08[0-9A-Z]{3}$/;
+/** What Prisma's adapter calls a lost connection; it has no code. */
+const LOST_KINDS = new Set([
+  'DatabaseNotReachable',
+  'ConnectionClosed',
+  'SocketTimeout',
+  'TooManyConnections',
+]);
 /** Unreachable, timed out, closed, pool exhausted, no transaction in time, write conflict. */
 const PRISMA = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2028', 'P2034']);
 

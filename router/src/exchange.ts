@@ -63,6 +63,8 @@ export interface Exchange {
   prepared: PreparedOperation | null;
   /** Headers that every answer to this exchange carries (request id, CORS). */
   readonly answerHeaders: Record<string, string>;
+  /** Types of the entities that a subgraph was asked for and did not give: absent, invisible, or it was away. */
+  readonly absentTypes: Set<string>;
   /** Called once with the finished answer. */
   readonly onAnswered: ((answer: Answer) => void)[];
 }
@@ -86,6 +88,7 @@ export function createExchange(
     document: null,
     prepared: null,
     answerHeaders: {},
+    absentTypes: new Set(),
     onAnswered: [],
   };
 }

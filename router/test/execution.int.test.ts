@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { Router } from '../src/server.ts';
@@ -215,6 +215,30 @@ describe('a subgraph that fails', () => {
     ]);
     expect(body.extensions).toBeUndefined();
   });
+
+  it.each([
+    [
+      'is not there',
+      (_: unknown, response: ServerResponse) => response.end('{"data":{"_entities":[null]}}'),
+      [],
+    ],
+    [
+      'is not to be had',
+      (_: unknown, response: ServerResponse) => response.destroy(),
+      ['SUBGRAPH_UNAVAILABLE'],
+    ],
+  ])(
+    'gives null for a reference whose entity %s, and no error of our own making',
+    async (_, listener, codes) => {
+      const answered = await ask(
+        await routerWithTask(await aServer(listener)),
+        '{ me { id lastTask { id title } } }',
+        { token },
+      );
+      expect(answered.body.data).toEqual({ me: { id: expect.any(String), lastTask: null } });
+      expect(codesOf(answered)).toEqual(codes);
+    },
+  );
 
   it('cannot change what every object has', async () => {
     const task = await aServer((_, response) =>

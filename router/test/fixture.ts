@@ -26,7 +26,8 @@ const USER_SDL = `${LINK}
   input EchoInput { count: Int! word: String }
   type Mutation { login(name: String!): AuthPayload!  rename(name: String!): String }
   type AuthPayload { success: Boolean!  user: User }
-  type User @key(fields: "id") { id: ID!  name: String }`;
+  type User @key(fields: "id") { id: ID!  name: String  lastTask: Task }
+  type Task @key(fields: "id", resolvable: false) { id: ID! }`;
 const TASK_SDL = `${LINK}
   type Query { tasks(count: Int!): [Task!]!  slow(ms: Int!): String  broken: String  task: Task  strict: Strict }
   type Mutation { taskTouch: String }
@@ -228,6 +229,7 @@ function userResolvers(): object {
     User: {
       __resolveReference: ({ id }: { id: string }) => ({ id }),
       name: ({ id }: { id: string }) => `name of ${id}`,
+      lastTask: () => ({ id: 'gone' }),
     },
   };
 }

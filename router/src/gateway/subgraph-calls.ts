@@ -67,7 +67,7 @@ export function createSubgraphCalls({ stages, dispatcher, log }: SubgraphCallOpt
   return async (exchange, subgraph, request) => {
     const { query, operationName, variables } = request;
     try {
-      return await run({
+      const answer = await run({
         subgraph: subgraph.name,
         url: urlOf(subgraph.url),
         exchange,
@@ -77,7 +77,10 @@ export function createSubgraphCalls({ stages, dispatcher, log }: SubgraphCallOpt
         signal: null,
         answerHeaders: {},
       });
+      noteAbsent(exchange, request, answer);
+      return answer;
     } catch (error) {
+      noteAbsent(exchange, request, null);
       log.warn(
         { err: error, subgraph: subgraph.name, requestId: exchange.requestId },
         'a call to a subgraph failed',
@@ -85,6 +88,20 @@ export function createSubgraphCalls({ stages, dispatcher, log }: SubgraphCallOpt
       throw codedError(error, isRetryable(exchange, error));
     }
   };
+}
+
+/** A null of these is no fault of the answer: it says that the thing is not there, or an error beside it says why. */
+function noteAbsent(
+  { absentTypes }: Exchange,
+  { variables }: SubgraphRequest,
+  answer: SubgraphAnswer | null,
+) {
+  const asked = variables?.representations;
+  if (!Array.isArray(asked)) return;
+  const given = answer?.data?._entities;
+  for (const [at, { __typename }] of asked.entries()) {
+    if (!Array.isArray(given) || given[at] == null) absentTypes.add(__typename);
+  }
 }
 
 const ACCEPT = 'application/graphql-response+json, application/json;q=0.9';

@@ -35,6 +35,7 @@ export function createEventRenderer(options: {
       requestId: randomUUID(),
       startedAt: performance.now(),
       answerHeaders: {},
+      absentTypes: new Set(),
       onAnswered: [],
     };
     const { data = null, errors } = result;

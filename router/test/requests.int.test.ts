@@ -283,6 +283,21 @@ describe('the answer', () => {
     expect(body.data.__schema.queryType.name).toBe('Query');
   });
 
+  it('refuses the one introspection field that the planner does not know, as a field that is not there', async () => {
+    const answered = await ask(router, '{ __schema { types { name isOneOf } } }');
+    expect([answered.status, codesOf(answered)]).toEqual([400, ['GRAPHQL_VALIDATION_FAILED']]);
+  });
+
+  it.each([
+    ['empty', ''],
+    ['too long', 'k'.repeat(201)],
+  ])('refuses an %s idempotency key', async (_, key) => {
+    const answered = await ask(router, '{ health }', { headers: { 'idempotency-key': key } });
+    expect([answered.status, codesOf(answered)]).toEqual([400, ['BAD_REQUEST']]);
+    const longest = await ask(router, '{ health }', { headers: { 'idempotency-key': 'k'.repeat(200) } });
+    expect(longest.status).toBe(200);
+  });
+
   it('hides the schema where introspection is off: no introspection, no suggested names', async () => {
     const closed = await aRouter(supergraph, (config) => ({ ...config, introspection: false }));
     const introspected = await ask(closed, '{ __schema { types { name } } }');

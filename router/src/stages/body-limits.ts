@@ -1,6 +1,6 @@
 // needs       the HTTP request; skips sockets (their frames are limited by the socket, their params are there)
 // adds        params: query, operationName, variables, extensions
-// may answer  BAD_REQUEST 400 (malformed, batch) · 405 (method) · 406 (Accept) · 415 (content type) · OPERATION_TOO_LARGE 413
+// may answer  BAD_REQUEST 400 (malformed, batch, idempotency key) · 405 (method) · 406 (Accept) · 415 (content type) · OPERATION_TOO_LARGE 413
 
 import { type HttpSide, type OperationParams, Refusal } from '../exchange.ts';
 import type { RequestStage } from '../pipeline.ts';
@@ -19,6 +19,7 @@ export function createBodyLimits({ limits }: { limits: BodyLimits }): RequestSta
       const { http, headers } = exchange;
       if (!http) return;
       checkAccept(headers.accept);
+      checkIdempotencyKey(headers['idempotency-key']);
       if (http.method === 'GET') {
         exchange.params = paramsOfQueryString(http.url.searchParams, limits);
       } else if (http.method === 'POST') {
@@ -51,6 +52,14 @@ function checkAccept(accept: string | undefined): void {
       },
     );
   }
+}
+
+/** As many as the subgraphs keep. A key that nobody heeds would be worse than a refusal. */
+const KEY_LENGTH_MAX = 200;
+
+function checkIdempotencyKey(key: string | string[] | undefined): void {
+  if (key === undefined || (key.length > 0 && key.length <= KEY_LENGTH_MAX)) return;
+  throw new Refusal('BAD_REQUEST', `The header Idempotency-Key must have 1 to ${KEY_LENGTH_MAX} characters.`);
 }
 
 function checkContentType(contentType: string | undefined): void {

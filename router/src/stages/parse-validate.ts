@@ -3,12 +3,14 @@
 // may answer  GRAPHQL_VALIDATION_FAILED · OPERATION_RESOLUTION_FAILURE · BAD_USER_INPUT 400 · BAD_REQUEST 405 (GET that is no query) · UNAUTHENTICATED 401 · FORBIDDEN 403 (the file's own directives)
 
 import {
+  type ASTVisitor,
   type DocumentNode,
   GraphQLError,
   getOperationAST,
   NoSchemaIntrospectionCustomRule,
   type OperationDefinitionNode,
   specifiedRules,
+  type ValidationContext,
   validate,
 } from 'graphql';
 import { getVariableValues } from 'graphql/execution/values.js';
@@ -46,7 +48,8 @@ export function createParseValidate({
   documents,
   introspection,
 }: ParseValidateDeps): RequestStage {
-  const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
+  const openRules = [...specifiedRules, noUnplannableField];
+  const rules = introspection ? openRules : [...openRules, NoSchemaIntrospectionCustomRule];
 
   function problemsOf({ schema }: LoadedSupergraph, document: DocumentNode): readonly GraphQLError[] {
     try {
@@ -79,6 +82,20 @@ export function createParseValidate({
       checkAccess(exchange, document, loaded);
       checkVariables(loaded, operation, params, introspection);
       exchange.prepared = { document, operation, supergraph: loaded };
+    },
+  };
+}
+
+/** graphql-js has this field, the planner's copy of the introspection types has not: tools that try it ask again without. */
+function noUnplannableField(context: ValidationContext): ASTVisitor {
+  return {
+    Field(node) {
+      const parent = context.getParentType()?.name;
+      if (parent === '__Type' && node.name.value === 'isOneOf') {
+        context.reportError(
+          new GraphQLError('Cannot query field "isOneOf" on type "__Type".', { nodes: node }),
+        );
+      }
     },
   };
 }

@@ -1,6 +1,7 @@
 /** Scenes for tests, told as a story: each thing knows the next step. Names are unique, so that files may share a server. */
 import { randomBytes } from 'node:crypto';
 import type { TestClient } from './client.ts';
+import { until } from './until.ts';
 
 export interface TestPerson {
   id: string;
@@ -94,9 +95,11 @@ export async function joinsTeam(
   user: { id: string },
   role = 'MEMBER',
 ): Promise<void> {
-  await by.client.ask(
-    `mutation Join($input: TeamMemberAddInput!) { teamMemberAdd(input: $input) { success userErrors { code message field } teamMember { id } } }`,
-    { input: { teamId, userId: user.id, role } },
+  await until('the person to be known as a member', () =>
+    by.client.ask(
+      `mutation Join($input: TeamMemberAddInput!) { teamMemberAdd(input: $input) { success userErrors { code message field } teamMember { id } } }`,
+      { input: { teamId, userId: user.id, role } },
+    ),
   );
 }
 
@@ -117,10 +120,15 @@ export interface TestTask extends Named {
   syncId: string;
 }
 
+/**
+ * The service waits half a second for what was made a moment before; a scene is set on however busy a machine, and so tries
+ * again. That half a second is enough is another test's business (tests/e2e/references).
+ */
 export async function aTask(by: TestPerson, input: object = {}): Promise<TestTask> {
-  const { taskCreate } = await by.client.ask<{ taskCreate: { task: TestTask; syncId: string } }>(
-    `mutation Task($input: TaskCreateInput!) { taskCreate(input: $input) { success userErrors { code message field } syncId task { id key title version } } }`,
-    { input: { title: `Task ${unique()}`, ...input } },
+  const query = `mutation Task($input: TaskCreateInput!) { taskCreate(input: $input) { success userErrors { code message field } syncId task { id key title version } } }`;
+  const variables = { input: { title: `Task ${unique()}`, ...input } };
+  const { taskCreate } = await until('what the task refers to', () =>
+    by.client.ask<{ taskCreate: { task: TestTask; syncId: string } }>(query, variables),
   );
   return { ...taskCreate.task, syncId: taskCreate.syncId };
 }

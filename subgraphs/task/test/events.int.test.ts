@@ -280,7 +280,7 @@ describe('a change of visibility', () => {
     const team = await org.team();
     await org.project(team);
     await org.joinsTeam(boss, team, 'MANAGER');
-    expect(await boss.subscribe(EVENTS, { after: marker.syncId }).next()).toMatchObject(resync);
+    expect(await boss.subscribe(EVENTS, { after: marker.syncId }).nextChange()).toMatchObject(resync);
   });
 
   test('is not told when nothing changes: teams without projects, plain members, the same role again', async () => {

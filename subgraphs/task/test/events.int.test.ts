@@ -24,6 +24,13 @@ async function listening(caller: Caller, filter: object | null = null) {
   return subscription;
 }
 
+/** The relay has numbered what was committed: a replay from now on has all of it. */
+const numbered = () =>
+  until('facts to be numbered', async () => {
+    const waiting = await service.rows('select from outbox where seq is null limit 1');
+    return waiting.length === 0;
+  });
+
 const created = (task: { id: string }) => ({ __typename: 'TaskChange', kind: 'CREATED', taskId: task.id });
 const updated = (task: { id: string }) => ({ ...created(task), kind: 'UPDATED' });
 const deleted = (task: { id: string }) => ({ ...created(task), kind: 'DELETED', task: null });
@@ -164,6 +171,7 @@ describe('resuming', () => {
     const { cursor } = await first.nextChange();
     first.leave();
     const missed = [await aTask(admin), await change(admin, { id: seen.id, title: 'New' })];
+    await numbered();
     const again = admin.subscribe(EVENTS, { after: cursor });
     expect(await again.next()).toMatchObject(created(missed[0]));
     expect(await again.next()).toMatchObject(updated(seen));
@@ -175,6 +183,7 @@ describe('resuming', () => {
     const { admin } = anOrganization(service);
     const task = await aTask(admin);
     const next = await aTask(admin);
+    await numbered();
     const bySyncId = admin.subscribe(EVENTS, { after: task.syncId });
     const event = await bySyncId.next();
     expect(event).toMatchObject(created(next));
@@ -186,6 +195,7 @@ describe('resuming', () => {
     const { admin } = anOrganization(service);
     const task = await aTask(admin);
     await admin.ask(DELETE, { input: { id: task.id } });
+    await numbered();
     const again = admin.subscribe(EVENTS, { filter: { taskId: task.id }, after: task.syncId });
     expect(await again.next()).toMatchObject(deleted(task));
   });

@@ -222,6 +222,7 @@ export function createFeed(options: FeedOptions): Feed {
 
   function orEnd({ tenant }: TenantFeed, { queue }: Subscriber, work: Promise<void>): void {
     work.catch((error: unknown) => {
+      if (!queue.isOpen) return; // the subscriber left while its feed was beginning
       log.error({ error, orgId: tenant.orgId }, 'A subscription could not join its feed');
       queue.end();
     });

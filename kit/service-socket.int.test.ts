@@ -267,7 +267,11 @@ describe('a subscription', () => {
 
 describe('a refused subscription', () => {
   const good = subscribeTo(TICKS, ada);
-  const forged = `${good.extensions.context.slice(0, -2)}AA`;
+  // The first character of the signature: the last ones have bits that do not count, and are sometimes these already.
+  const forged = good.extensions.context.replace(
+    /\.(.)([^.]*)$/,
+    (_, first, rest) => `.${first === 'A' ? 'B' : 'A'}${rest}`,
+  );
   it.each([
     ['without a context', { query: TICKS }, 'UNAUTHENTICATED'],
     ['with a forged context', { query: TICKS, extensions: { context: forged } }, 'UNAUTHENTICATED'],

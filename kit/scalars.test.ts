@@ -1,3 +1,4 @@
+import { Kind } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { instantOf, scalars } from './scalars.ts';
 
@@ -32,5 +33,28 @@ describe('EmailAddress', () => {
   it('is trimmed and in lower case, so that an address has one spelling', () => {
     expect(scalars.EmailAddress.parseValue(' Ada@Acme.TEST ')).toBe('ada@acme.test');
     expect(() => scalars.EmailAddress.parseValue('ada')).toThrow();
+  });
+});
+
+describe('a literal in the document', () => {
+  const scalarsByName = Object.values(scalars).map((scalar) => [scalar.name, scalar] as const);
+
+  it.each(scalarsByName)('that is no %s is the wrong value of a valid document', (_name, scalar) => {
+    for (const node of [
+      { kind: Kind.STRING, value: 'tomorrow' } as const,
+      { kind: Kind.INT, value: '5' } as const,
+    ]) {
+      expect(() => scalar.parseLiteral(node, {})).toThrow(
+        expect.objectContaining({ code: 'BAD_USER_INPUT' }),
+      );
+    }
+  });
+
+  it('means what the same value of a variable means', () => {
+    const literal = (value: string) => ({ kind: Kind.STRING, value }) as const;
+    const text = '2026-01-01T01:00:00+01:00';
+    expect(scalars.DateTime.parseLiteral(literal(text), {})).toEqual(scalars.DateTime.parseValue(text));
+    expect(scalars.DateTimeOrDuration.parseLiteral(literal('-P1D'), {})).toEqual(parse('-P1D'));
+    expect(scalars.EmailAddress.parseLiteral(literal(' Ada@Acme.TEST '), {})).toBe('ada@acme.test');
   });
 });

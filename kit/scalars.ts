@@ -2,8 +2,9 @@
  * The scalars of the schema's conventions, as resolvers. DateTime values are Dates in code; DateTimeOrDuration stays
  * symbolic, because "now" belongs to the list that is read, not to the moment at which its argument was parsed.
  */
-import { GraphQLError, GraphQLScalarType, Kind } from 'graphql';
+import { GraphQLError, GraphQLScalarType, Kind, type ValueNode } from 'graphql';
 import { GraphQLDateTimeISO, GraphQLEmailAddress } from 'graphql-scalars';
+import { DomainError } from './errors.ts';
 
 /** An instant, or a distance from "now" that is told at use. */
 export type Moment = { readonly at: Date } | { readonly fromNow: Duration };
@@ -60,18 +61,39 @@ function parseMoment(value: unknown): Moment {
   }
 }
 
+/**
+ * The value of a literal in the document. The router knows these scalars by name only and lets every literal pass, so
+ * that a wrong one is found here, and has to say so as the value of a variable would: not as an invalid document.
+ */
+function literalOf<T>(expected: string, parse: (value: unknown) => T): (node: ValueNode) => T {
+  return (node) => {
+    try {
+      return parse(node.kind === Kind.STRING ? node.value : undefined);
+    } catch {
+      throw new DomainError('BAD_USER_INPUT', `A value in the document is not what it must be: ${expected}.`);
+    }
+  };
+}
+
+const DateTime = new GraphQLScalarType({
+  ...GraphQLDateTimeISO.toConfig(),
+  name: 'DateTime',
+  parseLiteral: literalOf('an RFC 3339 instant such as 2026-11-21T08:30:00Z', GraphQLDateTimeISO.parseValue),
+});
+
 const DateTimeOrDuration = new GraphQLScalarType<Moment, string>({
   name: 'DateTimeOrDuration',
   parseValue: parseMoment,
-  parseLiteral: (node) => parseMoment(node.kind === Kind.STRING ? node.value : undefined),
+  parseLiteral: literalOf('an RFC 3339 instant or an ISO 8601 duration such as -P1D', parseMoment),
 });
 
 const EmailAddress = new GraphQLScalarType<string, string>({
   name: 'EmailAddress',
   serialize: String,
   parseValue: (value) => lowerCased(GraphQLEmailAddress.parseValue(trimmed(value))),
-  parseLiteral: (node) =>
-    lowerCased(GraphQLEmailAddress.parseValue(node.kind === Kind.STRING ? node.value.trim() : null)),
+  parseLiteral: literalOf('an e-mail address', (value) =>
+    lowerCased(GraphQLEmailAddress.parseValue(trimmed(value))),
+  ),
 });
 
 const trimmed = (value: unknown) => (typeof value === 'string' ? value.trim() : value);
@@ -79,7 +101,7 @@ const lowerCased = (value: unknown) => String(value).toLowerCase();
 
 /** Merge into a subgraph's resolver map. */
 export const scalars = {
-  DateTime: new GraphQLScalarType({ ...GraphQLDateTimeISO.toConfig(), name: 'DateTime' }),
+  DateTime,
   DateTimeOrDuration,
   EmailAddress,
 };

@@ -225,6 +225,10 @@ describe('a filter', () => {
     const wide = { or: Array.from({ length: 101 }, () => ({ status: { eq: 'DONE' } })) };
     expect(await refusalOf(ada, { filter: wide })).toBe('BAD_USER_INPUT');
     expect(await refusalOf(ada, { filter: { tags: { some: { eq: '\0' } } } })).toBe('BAD_USER_INPUT');
+    const literal = await ada.send('{ tasks(filter: { dueAt: { lt: "tomorrow" } }) { totalCount } }', {});
+    expect(literal.errors).toMatchObject([
+      { message: expect.stringContaining('ISO 8601'), extensions: { code: 'BAD_USER_INPUT' } },
+    ]);
   });
 });
 

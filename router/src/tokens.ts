@@ -76,7 +76,8 @@ async function verifyText(
   { keys, issuer, audience }: TokenVerifierOptions,
 ): Promise<AccessToken> {
   const header = jsonwebtoken.decode(text, { complete: true })?.header;
-  if (header?.alg !== 'ES256' || header.typ?.toLowerCase() !== 'at+jwt' || !header.kid)
+  // Any JSON may stand there: a header is text of the caller's until the signature is checked.
+  if (header?.alg !== 'ES256' || String(header.typ).toLowerCase() !== 'at+jwt' || !header.kid)
     throw unauthenticated();
   const key = await keys.find(header.kid);
   if (!key) throw unauthenticated();

@@ -50,6 +50,7 @@ describe('an access token', () => {
     ['that is not valid yet', { claims: { nbf: 4_000_000_000 } }, 'UNAUTHENTICATED'],
     ['of another type', { header: { typ: 'JWT' } }, 'UNAUTHENTICATED'],
     ['without a type', { header: { typ: undefined } }, 'UNAUTHENTICATED'],
+    ['whose type is a number', { header: { typ: 5 } }, 'UNAUTHENTICATED'],
     ['of an unknown key', { header: { kid: 'unknown' } }, 'UNAUTHENTICATED'],
     ['with a path as key', { header: { kid: '../../etc/passwd' } }, 'UNAUTHENTICATED'],
     ['without a key id', { header: { kid: undefined } }, 'UNAUTHENTICATED'],

@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { createLive, type Live } from '@taskflow/kit/live';
 import { createLog, type Log } from '@taskflow/kit/log';
 import { createRedis, type RedisConnections } from '@taskflow/kit/redis';
+import { scalars } from '@taskflow/kit/scalars';
 import { createHttpServer, listen } from '@taskflow/kit/service-wire';
 import { Agent } from 'undici';
 import type { RouterConfig } from './config.ts';
@@ -163,6 +164,8 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
     pollMs: config.supergraphPollMs,
     subgraphUrls: config.subgraphUrls,
     plansMax: config.plansMax,
+    // A supergraph of somebody else's has meanings of its own for these names.
+    scalars: config.keyRings ? Object.values(scalars) : [],
     call,
     log,
   });

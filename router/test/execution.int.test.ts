@@ -51,6 +51,14 @@ describe('an operation over several subgraphs', () => {
     expect(supergraph.calls.map(({ subgraph }) => subgraph)).toEqual(['task', 'user']);
   });
 
+  it.each([
+    ['variable', 'mutation($at: DateTime) { rename(name: "x") taskTouch(at: $at) }', 'BAD_USER_INPUT'],
+    ['literal', 'mutation { rename(name: "x") taskTouch(at: "tomorrow") }', 'GRAPHQL_VALIDATION_FAILED'],
+  ])('makes no call at all when one of them could not read a %s', async (_what, query, code) => {
+    const answered = await ask(router, query, { token, variables: { at: 'tomorrow' } });
+    expect([answered.status, codesOf(answered), supergraph.calls]).toEqual([400, [code], []]);
+  });
+
   it('answers every request of a crowd with its own viewer', async () => {
     const viewers = Array.from({ length: 40 }, () => aViewer());
     const answers = await Promise.all(

@@ -30,7 +30,8 @@ const USER_SDL = `${LINK}
   type Task @key(fields: "id", resolvable: false) { id: ID! }`;
 const TASK_SDL = `${LINK}
   type Query { tasks(count: Int!): [Task!]!  slow(ms: Int!): String  broken: String  task: Task  strict: Strict }
-  type Mutation { taskTouch: String }
+  type Mutation { taskTouch(at: DateTime): String }
+  scalar DateTime
   type Subscription { ticks: Int }
   type Strict { never: String! }
   type Task @key(fields: "id") { id: ID!  title: String!  assignee: User  creator: User }

@@ -18,7 +18,13 @@ import {
   ApolloServerPluginUsageReportingDisabled,
 } from '@apollo/server/plugin/disabled';
 import type { Log } from '@taskflow/kit/log';
-import type { DocumentNode, GraphQLFormattedError, GraphQLSchema } from 'graphql';
+import {
+  type DocumentNode,
+  type GraphQLFormattedError,
+  type GraphQLScalarType,
+  type GraphQLSchema,
+  isScalarType,
+} from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { type AnswerBody, type Exchange, paramsOf, preparedOf } from '../exchange.ts';
 import { type AccessRules, readAccessDirectives } from './access-directives.ts';
@@ -57,6 +63,8 @@ export interface LoadOptions {
   /** Addresses that replace those in the file, by subgraph name. */
   subgraphUrls: Readonly<Record<string, string>>;
   plansMax: number;
+  /** What the file's scalars of these names accept; the values of others are for the subgraphs to judge. */
+  scalars?: readonly GraphQLScalarType[];
   call: CallSubgraph;
   log: Log;
 }
@@ -105,6 +113,7 @@ export async function loadSupergraph(options: LoadOptions): Promise<LoadedSuperg
   await server.start();
   const planner = gateway.__testing().queryPlanner;
   if (!planner || !gateway.schema) throw new Error('The gateway loaded no schema.');
+  for (const scalar of options.scalars ?? []) teach(gateway.schema, scalar);
   return {
     id: createHash('sha256').update(options.sdl).digest('hex'),
     sdl: options.sdl,
@@ -114,6 +123,15 @@ export async function loadSupergraph(options: LoadOptions): Promise<LoadedSuperg
     ...planExecution(planner, gateway.schema, subgraphs, options),
     execute: (exchange) => executeByServer(server, exchange),
   };
+}
+
+/**
+ * A file names its scalars and no more. A wrong value that only the last subgraph of a mutation finds is found when the
+ * others have made their changes: it has to be refused before the first call.
+ */
+function teach(schema: GraphQLSchema, { name, parseValue, parseLiteral }: GraphQLScalarType): void {
+  const type = schema.getType(name);
+  if (isScalarType(type)) Object.assign(type, { parseValue, parseLiteral });
 }
 
 type Planner = NonNullable<ReturnType<ApolloGateway['__testing']>['queryPlanner']>;

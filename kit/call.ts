@@ -18,6 +18,9 @@ export interface Call {
   readonly field: string;
   /** The client's Idempotency-Key together with the field's response key; absent without the header. */
   readonly idempotencyKey: string | undefined;
+  /** From where the request came, as the router saw it. */
+  readonly address: string | null;
+  readonly userAgent: string | null;
 }
 
 /** The signed-in person; throws UNAUTHENTICATED for an anonymous caller. */
@@ -28,12 +31,14 @@ export function viewerOf({ viewer }: Pick<RequestContext, 'viewer'>): Viewer {
 
 /** Two aliased fields of one document are two calls, hence the response key. */
 export function callOf(context: RequestContext, info: Pick<GraphQLResolveInfo, 'fieldName' | 'path'>): Call {
-  const { idempotencyKey } = context.claims;
+  const { idempotencyKey, clientAddress, userAgent } = context.claims;
   return {
     viewer: viewerOf(context),
     requestId: context.requestId,
     field: info.fieldName,
     idempotencyKey: idempotencyKey === undefined ? undefined : `${idempotencyKey}:${info.path.key}`,
+    address: clientAddress ?? null,
+    userAgent: userAgent ?? null,
   };
 }
 

@@ -1,3 +1,4 @@
+import { type AuditEntry, type AuditOrigin, recordAudit } from '@taskflow/kit/audit';
 import type { Filter } from '@taskflow/kit/filter';
 import { createFilter, instantColumn, Parameters, textColumn } from '@taskflow/kit/filter';
 import { createKeyset, type Page, type Position } from '@taskflow/kit/page';
@@ -132,6 +133,8 @@ export function notificationsIn(tx: Tx, orgId: string) {
   return {
     sql,
     appendFacts: (...facts: readonly OwnFact[]) => appendFacts(sql, facts),
+    /** One line of the organisation's audit log, in this transaction. */
+    audit: (origin: AuditOrigin, entry: AuditEntry) => recordAudit(sql, orgId, origin, entry),
 
     /** Locks one inbox and answers its next version. */
     async lockInbox(userId: string): Promise<number> {

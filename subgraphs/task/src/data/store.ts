@@ -1,3 +1,4 @@
+import { type AuditEntry, type AuditOrigin, recordAudit } from '@taskflow/kit/audit';
 import type { Tenant } from '@taskflow/kit/tenant-pool';
 import { type Database, sqlOf, type Tx } from './database.ts';
 import { memberQueries, membersIn } from './members.ts';
@@ -33,6 +34,8 @@ function transactionFor(tx: Tx, orgId: string) {
     projects: projectsIn(sql, orgId),
     settings: settingsIn(sql, orgId),
     appendFacts: (...facts: readonly OwnFact[]) => appendFacts(sql, facts),
+    /** One line of the organisation's audit log, in this transaction. */
+    audit: (origin: AuditOrigin, entry: AuditEntry) => recordAudit(sql, orgId, origin, entry),
 
     /**
      * Changes of what decides on visibility happen one after the other within an organisation: each asks what the

@@ -1,3 +1,4 @@
+import { type AuditEntry, type AuditOrigin, recordAudit } from '@taskflow/kit/audit';
 import type { Sql, Tenant } from '@taskflow/kit/tenant-pool';
 import { accountQueries, accountsIn } from './accounts.ts';
 import { type Database, sqlOf } from './database.ts';
@@ -36,5 +37,7 @@ function transactionFor(sql: Sql, orgId: string) {
     members: membersIn(sql, orgId),
     sessions: sessionsIn(sql, orgId),
     appendFacts: (...facts: readonly OwnFact[]) => appendFacts(sql, facts),
+    /** One line of the organisation's audit log, in this transaction. */
+    audit: (origin: AuditOrigin, entry: AuditEntry) => recordAudit(sql, orgId, origin, entry),
   };
 }

@@ -5,10 +5,11 @@
  *   router ◀── taskflow-established: v1.<key id>.<claims>.<mac> ── subgraph     after a credential mutation
  *
  * HMAC-SHA256 over the label and the first three parts; each subgraph has a key of its own, so that none can
- * forge for another. The claims name the audience, an expiry and the hash of the exact bytes of the call.
+ * forge for another. The claims name the audience, an expiry, the hash of the exact bytes of the call and a nonce, so
+ * that the same call cannot be sent twice (replays.ts).
  * A key ring holds up to two keys while rotating: the first signs, all verify. (measured: about 3.4 µs a side)
  */
-import { createHmac, hash, timingSafeEqual } from 'node:crypto';
+import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { KeyRing } from './config.ts';
 
 export type { KeyRing } from './config.ts';
@@ -36,6 +37,8 @@ export interface ContextClaims {
   readonly expiresAt: number;
   /** SHA-256 of the exact bytes, base64url. */
   readonly bodyHash: string;
+  /** Different in every context. */
+  readonly nonce: string;
   readonly clientAddress?: string | undefined;
   readonly userAgent?: string | undefined;
   readonly locale?: string | undefined;
@@ -52,7 +55,8 @@ export type ContextProblem =
   | 'bad-signature'
   | 'wrong-audience'
   | 'expired'
-  | 'other-bytes';
+  | 'other-bytes'
+  | 'replayed';
 
 /** Thrown by the verifiers. `problem` is for the log; the caller only ever learns UNAUTHENTICATED. */
 export class ContextError extends Error {
@@ -69,21 +73,29 @@ export class ContextError extends Error {
  * expired or as too far in the future.
  */
 const CONTEXT_TTL_MS = 30_000;
-const CONTEXT_TTL_MAX_MS = 60_000;
+export const CONTEXT_TTL_MAX_MS = 60_000;
 const ESTABLISHED_AUDIENCE = 'router';
 
 /** Signs the claims for one call over `body`, the exact bytes sent. `now` is a seam for tests. */
 export function signContext(
   ring: KeyRing,
-  claims: Omit<ContextClaims, 'expiresAt' | 'bodyHash'>,
+  claims: Omit<ContextClaims, 'expiresAt' | 'bodyHash' | 'nonce'>,
   body: Buffer | string,
   now: number = Date.now(),
 ): string {
-  const complete: ContextClaims = { ...claims, expiresAt: now + CONTEXT_TTL_MS, bodyHash: hashOf(body) };
+  const complete: ContextClaims = {
+    ...claims,
+    expiresAt: now + CONTEXT_TTL_MS,
+    bodyHash: hashOf(body),
+    nonce: nextNonce(),
+  };
   return seal(ring, CONTEXT_HEADER, complete);
 }
 
-/** The claims of a genuine, unexpired context for this audience and these bytes; otherwise ContextError. */
+/**
+ * The claims of a genuine, unexpired context for this audience and these bytes; otherwise ContextError. Whether it was
+ * used before is for the caller to remember.
+ */
 export function verifyContext(
   ring: KeyRing,
   audience: string,
@@ -94,6 +106,7 @@ export function verifyContext(
   const claims = unseal<ContextClaims>(ring, CONTEXT_HEADER, header);
   checkFreshFor(claims, audience, now);
   if (claims.bodyHash !== hashOf(body)) throw new ContextError('other-bytes');
+  if (typeof claims.nonce !== 'string') throw new ContextError('malformed');
   return claims;
 }
 
@@ -121,6 +134,11 @@ export function verifyEstablished(ring: KeyRing, text: string | undefined, now: 
   checkFreshFor(claims, ESTABLISHED_AUDIENCE, now);
   return claims.viewer;
 }
+
+/** Unique among all processes by its beginning, within one by its end. A random one for each call would cost more. */
+const NONCE_PREFIX = randomBytes(12).toString('base64url');
+let nonces = 0;
+const nextNonce = () => `${NONCE_PREFIX}.${(nonces++).toString(36)}`;
 
 function checkFreshFor(claims: { audience: string; expiresAt: number }, audience: string, now: number): void {
   if (claims.audience !== audience) throw new ContextError('wrong-audience');

@@ -9,6 +9,7 @@ import { type DocumentNode, getOperationAST, Kind, type SelectionSetNode } from 
 import { DomainError } from './errors.ts';
 import { type ContextClaims, ContextError, type KeyRing, type Viewer, verifyContext } from './identity.ts';
 import type { Log } from './log.ts';
+import { createReplays } from './replays.ts';
 
 /** What the harness puts on every resolver context, beside what the service builds. */
 export interface RequestContext {
@@ -99,12 +100,15 @@ export function createGate(options: {
 }): Gate {
   const openFields = new Set(['__typename', ...options.anonymousFields]);
   const openUnsigned = new Set([...openFields, ...FIELDS_OF_TOOLS]);
+  const replays = createReplays();
   return {
     admit(header, bytes, origin) {
       if (header === undefined && options.allowUnsigned && isLoopback(origin)) {
         return { claims: unsignedClaims(options.name), isUnsigned: true };
       }
-      return { claims: verifyContext(options.ring, options.name, header, bytes), isUnsigned: false };
+      const claims = verifyContext(options.ring, options.name, header, bytes);
+      if (!replays.isFirst(claims.nonce)) throw new ContextError('replayed');
+      return { claims, isUnsigned: false };
     },
     checkFields(caller, document, operationName) {
       if (caller.claims.viewer) return;
@@ -149,7 +153,7 @@ export function rootFieldsOf(document: DocumentNode, operationName: string | nul
 
 function unsignedClaims(audience: string): ContextClaims {
   const requestId = randomUUID();
-  return { viewer: null, requestId, audience, expiresAt: Number.POSITIVE_INFINITY, bodyHash: '' };
+  return { viewer: null, requestId, audience, expiresAt: Number.POSITIVE_INFINITY, bodyHash: '', nonce: '' };
 }
 
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/;

@@ -24,6 +24,7 @@ beforeEach(async () => {
   router = await aRouter(supergraph);
 });
 
+const secondsFromNow = (seconds: number) => Math.floor(Date.now() / 1000) + seconds;
 const base64 = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 describe('an access token', () => {
@@ -68,7 +69,28 @@ describe('an access token', () => {
     ['without an epoch', { claims: { ep: undefined } }, 'UNAUTHENTICATED'],
     ['of an unknown role', { claims: { role: 'OWNER' } }, 'UNAUTHENTICATED'],
     ['whose subject is no id', { claims: { sub: { $ne: null } } }, 'UNAUTHENTICATED'],
+    ['without a subject', { claims: { sub: undefined } }, 'UNAUTHENTICATED'],
+    ['whose organisation is a list', { claims: { org_id: ['a', 'b'] } }, 'UNAUTHENTICATED'],
+    ['whose role is a list', { claims: { role: ['ORG_ADMIN'] } }, 'UNAUTHENTICATED'],
+    ['whose epoch is text', { claims: { ep: '1' } }, 'UNAUTHENTICATED'],
+    ['that never expires', { claims: { exp: undefined } }, 'UNAUTHENTICATED'],
+    ['that expires in text', { claims: { exp: '4000000000' } }, 'UNAUTHENTICATED'],
+    ['without an issuer', { claims: { iss: undefined } }, 'UNAUTHENTICATED'],
+    ['of a list of issuers', { claims: { iss: ['taskflow'] } }, 'UNAUTHENTICATED'],
+    ['without an audience', { claims: { aud: undefined } }, 'UNAUTHENTICATED'],
+    ['for an audience that begins alike', { claims: { aud: 'taskflow-api-admin' } }, 'UNAUTHENTICATED'],
+    ['that expired ten seconds ago', { claims: { exp: secondsFromNow(-10) } }, 'TOKEN_EXPIRED'],
+    ['that is valid in ten seconds', { claims: { nbf: secondsFromNow(10) } }, 'UNAUTHENTICATED'],
   ];
+
+  it('is good within five seconds of skew between clocks', async () => {
+    for (const claims of [{ nbf: secondsFromNow(4) }, { iat: secondsFromNow(4) }]) {
+      const answer = await ask(router, '{ me { id } }', {
+        token: supergraph.tokenFor(aViewer(), { claims }),
+      });
+      expect(answer.status).toBe(200);
+    }
+  });
 
   it.each(bad)('%s is refused with 401 and reaches no subgraph', async (_what, parts, code) => {
     const answer = await ask(router, '{ me { id } }', { token: supergraph.tokenFor(aViewer(), parts) });

@@ -2,9 +2,18 @@
  * Callers who are not whom they say, at the front door and at the side doors: each is turned away with the documented
  * status or close code before any resolver runs, and no table of any subgraph changes.
  */
-import { createHmac, createPublicKey, type JsonWebKey, randomUUID } from 'node:crypto';
+import {
+  createHmac,
+  createPublicKey,
+  generateKeyPairSync,
+  type JsonWebKey,
+  type KeyObject,
+  randomUUID,
+  sign,
+} from 'node:crypto';
 import { parseKeyRing } from '@taskflow/kit/config';
 import {
+  bytesOfSubscription,
   CONTEXT_HEADER,
   type KeyRing,
   signContext,
@@ -59,6 +68,9 @@ const CHANGE = `mutation M($id: ID!) { taskUpdate(input: { id: $id, title: "mine
 const base64 = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
 const read = (part = '') => JSON.parse(Buffer.from(part, 'base64url').toString());
 
+/** The order of P-256: a signature of zeros, or of it, must not pass for one. */
+const ORDER = Buffer.from('ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551', 'hex');
+
 /** Tokens that Grace, a guest, could make of her own and of what is public, to be an administrator. */
 async function forgedTokens(): Promise<Record<string, string>> {
   const [head = '', claims = '', signature = ''] = grace.accessToken.split('.');
@@ -68,23 +80,98 @@ async function forgedTokens(): Promise<Record<string, string>> {
   const jwks = (await (await fetch(jwksUrl)).json()) as { keys: (JsonWebKey & { kid: string })[] };
   const jwk = jwks.keys.find((key) => key.kid === kid) as JsonWebKey;
   const pem = createPublicKey({ key: jwk, format: 'jwk' }).export({ type: 'spki', format: 'pem' });
-  const hmac = (secret: string | Buffer) => {
-    const signed = `${base64({ alg: 'HS256', typ: 'at+jwt', kid })}.${raised}`;
-    return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
+  const der = createPublicKey({ key: jwk, format: 'jwk' }).export({ type: 'spki', format: 'der' });
+  const hers = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const larger = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const edwards = generateKeyPairSync('ed25519');
+  const ownJwk = { ...hers.publicKey.export({ format: 'jwk' }), kid };
+
+  const hmac = (secret: string | Buffer, alg = 'HS256', hashName = 'sha256') => {
+    const signed = `${base64({ alg, typ: 'at+jwt', kid })}.${raised}`;
+    return `${signed}.${createHmac(hashName, secret).update(signed).digest('base64url')}`;
   };
-  const none = `${base64({ alg: 'none', typ: 'at+jwt', kid })}.${raised}`;
+  const signedBy = (key: KeyObject, header: object, hashName: string | null = 'sha256') => {
+    const signed = `${base64({ alg: 'ES256', typ: 'at+jwt', kid, ...header })}.${raised}`;
+    const mac = sign(hashName, Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363' });
+    return `${signed}.${mac.toString('base64url')}`;
+  };
+  const withHead = (header: object) => `${base64({ ...read(head), ...header })}.${raised}.${signature}`;
+  const none = (alg: unknown) => `${base64({ alg, typ: 'at+jwt', kid })}.${raised}`;
+  const zeros = Buffer.alloc(64).toString('base64url');
+  const order = Buffer.concat([ORDER, ORDER]).toString('base64url');
   return {
     'with other claims under its signature': `${head}.${raised}.${signature}`,
-    'without an algorithm': `${none}.`,
-    'without an algorithm and with a signature': `${none}.${signature}`,
+    'without an algorithm': `${none('none')}.`,
+    'without an algorithm and with a signature': `${none('none')}.${signature}`,
+    'without an algorithm, in capitals': `${none('NONE')}.`,
+    'without an algorithm, in both': `${none('nOnE')}.`,
+    'with an empty algorithm': `${none('')}.`,
+    'with null as algorithm': `${none(null)}.`,
+    'with a list of algorithms': `${none(['ES256', 'none'])}.${signature}`,
+    'with an algorithm in lower case': withHead({ alg: 'es256' }),
     'made with the public key as the secret of HS256': hmac(pem),
-    'made with the key set as the secret of HS256': hmac(JSON.stringify(jwk)),
+    'made with the public key in DER as the secret of HS256': hmac(der),
+    'made with the key set as the secret of HS256': hmac(JSON.stringify(jwks)),
+    'made with the key of the set as the secret of HS256': hmac(JSON.stringify(jwk)),
+    'made with the public key as the secret of HS384': hmac(pem, 'HS384', 'sha384'),
+    'made with the public key as the secret of HS512': hmac(pem, 'HS512', 'sha512'),
+    'made with an empty secret': hmac(''),
+    'made with the key id as the secret': hmac(kid),
+    'signed by a key of her own': signedBy(hers.privateKey, {}),
+    'signed by a key of her own that she brings along': signedBy(hers.privateKey, { jwk: ownJwk }),
+    'signed by a key of her own under an address': signedBy(hers.privateKey, { jku: jwksUrl }),
+    'signed by a key of her own under a certificate': signedBy(hers.privateKey, {
+      x5u: 'http://127.0.0.1:1/x5u',
+      x5c: ['AAAA'],
+    }),
+    'signed with ES384': signedBy(larger.privateKey, { alg: 'ES384' }, 'sha384'),
+    'signed with RS256': signedBy(rsa.privateKey, { alg: 'RS256' }),
+    'signed with EdDSA': signedBy(edwards.privateKey, { alg: 'EdDSA' }, null),
+    'signed with zeros': `${head}.${raised}.${zeros}`,
+    'signed with the order of the curve': `${head}.${raised}.${order}`,
     'without a signature': `${head}.${claims}.`,
+    'with half a signature': `${head}.${claims}.${signature.slice(0, 43)}`,
+    'with more than a signature': `${head}.${claims}.${signature}AAAA`,
+    'with two signatures': `${head}.${claims}.${signature}.${signature}`,
+    'of a key id that is a path': withHead({ kid: '../../../../dev/null' }),
+    'of a key id that is SQL': withHead({ kid: "x' union select 'AAAA" }),
+    'of a key id that is a property of every object': withHead({ kid: '__proto__' }),
+    'of a key id that is a list': withHead({ kid: [kid] }),
+    'of a key id that is an object': withHead({ kid: { toString: kid } }),
+    'of a key id with a zero byte': withHead({ kid: `${kid}\u0000` }),
+    'of another type': signedBy(hers.privateKey, { typ: 'JWT' }),
+    'with a critical extension': withHead({ crit: ['exp'], exp: 0 }),
+    'with an unencoded payload': withHead({ crit: ['b64'], b64: false }),
+    'within a token': `${base64({ ...read(head), cty: 'JWT' })}.${base64({ nested: grace.accessToken })}.${signature}`,
+    'encrypted in name': `${base64({ alg: 'dir', enc: 'A256GCM', kid })}..AAAA.${raised}.AAAA`,
+    'that is a refresh token': grace.refreshToken,
+    'that is a signed context': signContext(
+      ringOf('user'),
+      {
+        viewer: {
+          orgId: ada.organizationId,
+          userId: ada.id,
+          role: 'ORG_ADMIN',
+          sessionId: randomUUID(),
+        },
+        ...{ requestId: 'forged', audience: 'router' },
+      },
+      '',
+    ),
+    'as long as a header may be': `${head}.${raised}${'A'.repeat(7_000)}.${signature}`,
   };
 }
 
 describe('an access token', () => {
-  it('that is forged is UNAUTHENTICATED with 401, however it is forged', async () => {
+  it('that is forged is UNAUTHENTICATED with 401, however it is forged, in more than forty ways', async () => {
+    const [head = '', claims = '', signature = ''] = grace.accessToken.split('.');
+    expect(Object.keys(await forgedTokens()).length).toBeGreaterThan(40);
+    expect((await grace.client.send('{ viewer { role } }')).text, 'the one they are made of').toContain(
+      'GUEST',
+    );
+    expect([head, claims, signature].every((part) => part.length > 40)).toBe(true);
+    supergraph.counts.reset();
     for (const [what, token] of Object.entries(await forgedTokens())) {
       const answer = await supergraph.client.as(token).send(CHANGE, { id: task.id });
       const codes = answer.errors.map(({ extensions }) => extensions.code);
@@ -146,8 +233,9 @@ describe('a direct call to a subgraph', () => {
       headers: { 'content-type': 'application/json', ...(context ? { [CONTEXT_HEADER]: context } : {}) },
       body,
     });
-    const answer = (await response.json()) as { errors: { extensions: { code: string } }[]; data?: unknown };
-    return [response.status, answer.errors.map(({ extensions }) => extensions.code), answer.data ?? null];
+    const answer = (await response.json()) as { errors?: { extensions: { code: string } }[]; data?: unknown };
+    const { errors = [] } = answer;
+    return [response.status, errors.map(({ extensions }) => extensions.code), answer.data ?? null];
   };
   const refused = [401, ['UNAUTHENTICATED'], null];
 
@@ -190,6 +278,18 @@ describe('a direct call to a subgraph', () => {
     expect(await response.json(), 'the good one that these were made of').toMatchObject({
       data: { __typename: 'Query' },
     });
+    expect(await call(name, body, good), 'the good one, replayed').toEqual(refused);
+  });
+
+  it('with a context that was used before is 401, the very bytes with it: a copied write happens once', async () => {
+    const body = JSON.stringify({ query: CHANGE, variables: { id: randomUUID() } });
+    const context = signContext(
+      ringOf('task'),
+      { viewer: viewerOfAda(), requestId: 'copied', audience: 'task' },
+      body,
+    );
+    const answers = await Promise.all(Array.from({ length: 20 }, () => call('task', body, context)));
+    expect(answers.filter(([status]) => status !== 401)).toHaveLength(1);
   });
 
   it.each(['task', 'notification'] as const)(
@@ -203,6 +303,11 @@ describe('a direct call to a subgraph', () => {
         expect([type, payload[0].extensions.code]).toEqual(['error', 'UNAUTHENTICATED']);
       }
       expectNoStatements();
+      const context = signContext(ringOf(name), claims, bytesOfSubscription(query, {}));
+      const socket = await openSocket(supergraph.subgraphUrls[name], null);
+      expect((await socket.subscribe(query, {}, { context }).frame()).type).toBe('next');
+      const { type, payload } = await socket.subscribe(query, {}, { context }).frame();
+      expect([type, payload[0].extensions.code]).toEqual(['error', 'UNAUTHENTICATED']);
     },
   );
 });

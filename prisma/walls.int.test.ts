@@ -31,7 +31,7 @@ const SYSTEM_GRANTS: Partial<Record<string, Record<string, string>>> = {
   },
 };
 const PLUMBING =
-  /^(outbox|outbox_\w+|relay_lease|inbox|dead_letters|parked_aggregates|idempotency_keys|_prisma_migrations)$/;
+  /^(outbox|outbox_\w+|audit_\w+|relay_lease|inbox|dead_letters|parked_aggregates|idempotency_keys|_prisma_migrations)$/;
 
 describe.each(subgraphs)('the database of %s', (subgraph) => {
   it('shows and gives the serving role no row of another tenant, and none without a context', async () => {

@@ -90,6 +90,20 @@ export const textColumn =
       return equality(sql, 'text', operator, value, parameters);
     });
 
+/** A text column whose values are in lower case: compared with whatever case is given. */
+export const lowerCaseColumn = (sql: string): Comparison => {
+  const compare = textColumn(sql);
+  return (comparator, parameters, scope) => {
+    const lower = Object.entries(comparator).map(([operator, value]) => [operator, lowerOf(value)]);
+    return compare(Object.fromEntries(lower), parameters, scope);
+  };
+};
+
+function lowerOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(lowerOf);
+  return typeof value === 'string' ? value.toLowerCase() : value;
+}
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 export const isUuid = (text: unknown): text is string => typeof text === 'string' && UUID.test(text);
 

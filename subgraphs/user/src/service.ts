@@ -58,7 +58,7 @@ export function createService(config: UserConfig, { observe, redisPrefix }: Serv
   });
   const keys = createSigningKeys(store.signingKeys, config.USER_SIGNING_KEY_SECRET);
   const passwords = createPasswords();
-  const proof = createProofOfIdentity(store.loginAttempts, passwords);
+  const proof = createProofOfIdentity(store, passwords);
   const sessions = createSessions(store, {
     refreshKey: config.USER_REFRESH_KEY,
     ttlMs: config.USER_REFRESH_TOKEN_TTL_MS,

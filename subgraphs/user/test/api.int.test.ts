@@ -58,7 +58,10 @@ describe('register', () => {
     ['an address that is too long', { email: `${'a'.repeat(60)}@${'b.'.repeat(100)}test` }, 'email'],
     ['a password of 7 characters', { password: '1234567' }, 'password'],
     ['a password of 257 characters', { password: 'x'.repeat(257) }, 'password'],
+    ['a password that is tried first', { password: 'P@ssword2024' }, 'password'],
+    ['a password with the name in it', { password: 'i am Lovelace!', name: 'Ada Lovelace' }, 'password'],
     ['an empty name', { name: '  ' }, 'name'],
+    ['a name that nobody can see', { name: '\u200b\u2060' }, 'name'],
     ['a name of 201 characters', { name: 'x'.repeat(201) }, 'name'],
     ['a name with a zero byte', { name: 'A\0da' }, 'name'],
     ['an empty name of the organisation', { organizationName: '' }, 'organizationName'],
@@ -69,7 +72,7 @@ describe('register', () => {
   });
 
   it('takes names of 200 characters and passwords of 8 and 256', async () => {
-    for (const password of ['12345678', '🔑'.repeat(256)]) {
+    for (const password of ['vy8-qx!k', '🔑'.repeat(256)]) {
       const name = '🙂'.repeat(200);
       const { auth } = await scene.send(REGISTER, input({ password, name, organizationName: name }));
       expect(auth.userErrors).toEqual([]);
@@ -145,6 +148,9 @@ describe('users', () => {
     expect(await found({ role: { in: ['MANAGER', 'GUEST'] } })).toEqual([team[1]?.user.id, team[3]?.user.id]);
     expect(await found({ name: { contains: 'BOS' } })).toEqual([boss.user.id]);
     expect(await found({ email: { eq: team[2]?.email } })).toEqual([team[2]?.user.id]);
+    const shouted = team[2]?.email.toUpperCase();
+    expect(await found({ email: { eq: shouted } })).toEqual([team[2]?.user.id]);
+    expect(await found({ email: { in: [shouted, 'Nobody@acme.test'] } })).toEqual([team[2]?.user.id]);
     expect(await found({ status: { neq: 'ACTIVE' } })).toEqual([]);
     expect(await found({ name: { contains: '%' } })).toEqual([]);
   });

@@ -1,5 +1,5 @@
 import { createPublicKey } from 'node:crypto';
-import { verify as verifyHash } from '@node-rs/argon2';
+import { hash, verify as verifyHash } from '@node-rs/argon2';
 import { createLog } from '@taskflow/kit/log';
 import { createRedis, type RedisConnections } from '@taskflow/kit/redis';
 import { createSystemPool } from '@taskflow/kit/tenant-pool';
@@ -143,6 +143,26 @@ describe('login', () => {
     counted.mockClear();
     await login(anEmail('nobody'), 'wrong password');
     expect(counted.mock.calls[0]?.[0]).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+  });
+
+  it('hashes a password again whose hash has old parameters, when it is right and not before', async () => {
+    const ada = await scene.founder();
+    const old = await hash(PASSWORD, { memoryCost: 1_024, timeCost: 1, parallelism: 1 });
+    await scene.sql('update accounts set password_hash = $1 where id = $2', [old, ada.user.id]);
+    const stored = async () => {
+      const rows = await scene.sql<{ hash: string }>(
+        'select password_hash as hash from accounts where id = $1',
+        [ada.user.id],
+      );
+      return rows[0]?.hash ?? '';
+    };
+    expect(codeOf(await login(ada.email, 'wrong password'))).toBe('INVALID_CREDENTIALS');
+    expect(await stored()).toBe(old);
+    expect(codeOf(await login(ada.email))).toBe('SUCCESS');
+    const renewed = await stored();
+    expect(renewed).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+    expect(codeOf(await login(ada.email))).toBe('SUCCESS');
+    expect(await stored()).toBe(renewed);
   });
 
   it.each(['SUSPENDED', 'REMOVED'])('refuses a %s member like a wrong password', async (status) => {

@@ -1,4 +1,5 @@
 import { DomainError } from '@taskflow/kit/errors';
+import { isInvisible } from '@taskflow/kit/visible-text';
 
 /** The same for absent, foreign and invisible things. */
 export const notFound = (what: string, field: string) =>
@@ -19,6 +20,7 @@ export function nameOf(text: string | null, field = 'name'): string {
   if (name === '' || [...name].length > NAME_LENGTH_MAX) {
     throw badInput(field, `The name must have 1 to ${NAME_LENGTH_MAX} characters.`);
   }
+  if (isInvisible(name)) throw badInput(field, 'The name must have a character that can be seen.');
   // Also U+0000 and halves of surrogate pairs, which PostgreSQL does not keep.
   if (CONTROL_CHARACTER.test(name) || !name.isWellFormed()) {
     throw badInput(field, 'The name must not have control characters.');

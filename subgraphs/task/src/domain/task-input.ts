@@ -1,4 +1,5 @@
 /** What people may write into a task: checked here with the field's name, and by the CHECKs of the table. */
+import { isInvisible } from '@taskflow/kit/visible-text';
 import type { TaskPriority, TaskStatus, TaskValues } from '../data/tasks.ts';
 import { badInput } from './refusals.ts';
 
@@ -89,6 +90,7 @@ function titleOf(text: string | null): string {
   if (!hasLength(title, 1, TITLE_LENGTH_MAX) || CONTROL.test(title)) {
     throw badInput('title', `The title must be one line of 1 to ${TITLE_LENGTH_MAX} characters.`);
   }
+  if (isInvisible(title)) throw badInput('title', 'The title must have a character that can be seen.');
   return storable(title, 'title');
 }
 
@@ -106,6 +108,7 @@ function tagsOf(texts: readonly string[] | null | undefined, field: string): str
     if (!hasLength(tag, 1, TAG_LENGTH_MAX) || CONTROL.test(tag)) {
       throw badInput(field, `A label must have 1 to ${TAG_LENGTH_MAX} characters in one line.`);
     }
+    if (isInvisible(tag)) throw badInput(field, 'A label must have a character that can be seen.');
     storable(tag, field);
   }
   return sortedOnce(tags);

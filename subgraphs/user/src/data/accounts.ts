@@ -11,7 +11,7 @@ export interface AccountRow {
 
 const COLUMNS = 'a.id, a.email, a.password_hash as "passwordHash"';
 
-/** Reads that happen before anybody is signed in. */
+/** What happens before anybody is signed in. */
 export function accountQueries(database: Database) {
   const sql = sqlOf(database.system);
   return {
@@ -35,6 +35,14 @@ export function accountQueries(database: Database) {
         [accountId],
       );
       return row ?? null;
+    },
+
+    /** Nothing happens when somebody has changed it meanwhile. */
+    async replaceHash(id: string, { from, to }: { from: string; to: string }): Promise<void> {
+      await sql.query(
+        `update accounts set password_hash = $3, updated_at = now() where id = $1::uuid and password_hash = $2`,
+        [id, from, to],
+      );
     },
   };
 }

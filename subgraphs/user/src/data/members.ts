@@ -1,4 +1,4 @@
-import { createFilter, type Filter, Parameters, textColumn } from '@taskflow/kit/filter';
+import { createFilter, type Filter, lowerCaseColumn, Parameters, textColumn } from '@taskflow/kit/filter';
 import type { Role } from '@taskflow/kit/identity';
 import { createKeyset, type Page, type Position } from '@taskflow/kit/page';
 import type { Sql, Tenant } from '@taskflow/kit/tenant-pool';
@@ -35,7 +35,7 @@ export const oldestFirst = createKeyset<MemberRow>([
 
 const filterSql = createFilter({
   name: textColumn('m.name'),
-  email: textColumn('m.email'),
+  email: lowerCaseColumn('m.email'),
   role: textColumn('m.role'),
   status: textColumn('m.status'),
 });

@@ -2,8 +2,9 @@ import { syncIdOf } from '@taskflow/kit/outbox';
 import { v7 as uuidv7 } from 'uuid';
 import type { MemberRow } from '../data/members.ts';
 import type { UserStore } from '../data/store.ts';
-import { emailOf, isEmail, nameOf, newPasswordOf, normalizedEmail } from './input-rules.ts';
+import { emailOf, isEmail, nameOf, normalizedEmail } from './input-rules.ts';
 import { memberJoined, organizationFounded } from './member-facts.ts';
+import { acceptablePasswordOf } from './password-rules.ts';
 import type { Passwords } from './passwords.ts';
 import type { ProofOfIdentity } from './proof-of-identity.ts';
 import { conflict, wrongCredentials } from './refusals.ts';
@@ -40,7 +41,7 @@ export function createAccounts(store: UserStore, { passwords, proof, sessions }:
       const email = emailOf(input.email);
       const name = nameOf(input.name, 'name');
       const organizationName = nameOf(input.organizationName, 'organizationName');
-      const passwordHash = await passwords.hash(newPasswordOf(input.password));
+      const passwordHash = await passwords.hash(await acceptablePasswordOf(input.password, { email, name }));
       const [id, orgId] = [uuidv7(), uuidv7()];
       const founded = await store.job(orgId, async (tx) => {
         const isNew = await tx.accounts.insert({ id, email, passwordHash }, orgId);

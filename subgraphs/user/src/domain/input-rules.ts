@@ -1,4 +1,5 @@
 /** What people may type. The CHECKs of the tables say the same; the SDL promises the lengths. */
+import { isInvisible } from '@taskflow/kit/visible-text';
 import { badInput } from './refusals.ts';
 
 const NAME_LENGTH_MAX = 200;
@@ -30,18 +31,19 @@ export function nameOf(text: string, field: 'name' | 'organizationName'): string
   if (name === '' || [...name].length > NAME_LENGTH_MAX) {
     throw badInput(field, `The name must have 1 to ${NAME_LENGTH_MAX} characters.`);
   }
+  if (isInvisible(name)) throw badInput(field, 'The name must have a character that can be seen.');
   if (CONTROL_CHARACTER.test(name) || !name.isWellFormed()) {
     throw badInput(field, 'The name must not have control characters.');
   }
   return name;
 }
 
-/** The password as it was typed, 8 to 256 characters, else BAD_USER_INPUT. */
-export function newPasswordOf(text: string): string {
+/** The password as it was typed, 8 to 256 characters, else BAD_USER_INPUT. For a new one see password-rules.ts as well. */
+export function newPasswordOf(text: string, field = 'password'): string {
   const length = [...text].length;
   if (length < PASSWORD_LENGTH_MIN || length > PASSWORD_LENGTH_MAX) {
     throw badInput(
-      'password',
+      field,
       `The password must have ${PASSWORD_LENGTH_MIN} to ${PASSWORD_LENGTH_MAX} characters.`,
     );
   }

@@ -8,6 +8,7 @@ import type { OwnFact } from '../data/outbox.ts';
 import type { JobTx, UserStore } from '../data/store.ts';
 import { emailOf, nameOf, newPasswordOf } from './input-rules.ts';
 import { memberJoined, memberUpdated } from './member-facts.ts';
+import { acceptablePasswordOf } from './password-rules.ts';
 import type { Passwords } from './passwords.ts';
 import { canInvite, isActiveAdmin } from './people-policy.ts';
 import type { ProofOfIdentity } from './proof-of-identity.ts';
@@ -103,7 +104,10 @@ export function createInvites(store: UserStore, { passwords, proof, sessions, tt
     client: Client,
   ): Promise<Newcomer> {
     const account = await store.accounts.findByEmail(email);
-    if (!account) return { id: uuidv7(), name, passwordHash: await passwords.hash(password) };
+    if (!account) {
+      const acceptable = await acceptablePasswordOf(password, { email, name });
+      return { id: uuidv7(), name, passwordHash: await passwords.hash(acceptable) };
+    }
     await proof.refuseWhileLocked(email, client);
     await proof.require({ email, password, account, isEligible: true }, client);
     return { id: account.id, name, passwordHash: null };

@@ -1,5 +1,5 @@
 import type { AccountRow } from '../data/accounts.ts';
-import type { LoginAttempts } from '../data/login-attempts.ts';
+import type { UserStore } from '../data/store.ts';
 import type { Passwords } from './passwords.ts';
 import { accountLocked, wrongCredentials } from './refusals.ts';
 import { sha256 } from './secret-tokens.ts';
@@ -23,8 +23,13 @@ const ADDRESS_LENGTH_MAX = 64;
 /**
  * The one place where passwords are tried. Unknown account, wrong password and an account that may not sign in cost the
  * same work, are counted alike and refused alike; the lock answers before any of it.
+ *
+ * A proved password whose hash has old parameters is hashed again: it is known only now. Nobody else waits for that.
  */
-export function createProofOfIdentity(attempts: LoginAttempts, passwords: Passwords) {
+export function createProofOfIdentity(
+  { loginAttempts: attempts, accounts }: Pick<UserStore, 'loginAttempts' | 'accounts'>,
+  passwords: Passwords,
+) {
   const keyOf = (email: string, { address }: Client) => ({
     accountHash: sha256(email),
     address: (address ?? 'unknown').slice(0, ADDRESS_LENGTH_MAX),
@@ -45,6 +50,10 @@ export function createProofOfIdentity(attempts: LoginAttempts, passwords: Passwo
       const lockedForMs = await (isProved ? attempts.succeed(key) : attempts.fail(key));
       if (lockedForMs > 0) throw accountLocked(lockedForMs);
       if (!isProved) throw wrongCredentials();
+      if (account && passwords.isStale(account.passwordHash)) {
+        const to = await passwords.hash(password);
+        await accounts.replaceHash(account.id, { from: account.passwordHash, to });
+      }
     },
   };
 }

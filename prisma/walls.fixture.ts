@@ -28,6 +28,7 @@ interface Table {
 const VALUES: Record<string, unknown> = {
   'members.status': 'ACTIVE',
   'signing_keys.status': 'ACTIVE',
+  'mails.template': 'INVITE',
   'projects.key': 'ENG',
   'tasks.key': 'ENG-1',
   'audit_entries.action': 'thing.done',

@@ -29,6 +29,8 @@ const SYSTEM_GRANTS: Partial<Record<string, Record<string, string>>> = {
     sessions: 'DELETE INSERT SELECT',
     refresh_tokens: 'DELETE INSERT SELECT',
   },
+  // Its updates are granted column by column.
+  notification: { mails: 'DELETE SELECT' },
 };
 const PLUMBING =
   /^(outbox|outbox_\w+|audit_\w+|relay_lease|inbox|dead_letters|parked_aggregates|idempotency_keys|_prisma_migrations)$/;

@@ -132,7 +132,9 @@ describe('the list', () => {
   });
 
   test('tells a subgraph at compile time what it has to handle', () => {
-    expectTypeOf<ConsumedBy<'notification'>>().toEqualTypeOf<'task.assigned' | 'task.status-changed'>();
+    expectTypeOf<ConsumedBy<'notification'>>().toEqualTypeOf<
+      'mail.requested' | 'task.assigned' | 'task.status-changed'
+    >();
     expectTypeOf<ConsumedBy<'user'>>().toEqualTypeOf<never>();
     expectTypeOf<AnyFact['type']>().toEqualTypeOf<keyof typeof facts>();
   });

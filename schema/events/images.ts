@@ -68,6 +68,33 @@ export const taskVisibility = z.object({
   reason: oneOf('MEMBER_CHANGED', 'TEAM_CHANGED', 'PROJECT_CREATED', 'PROJECT_CHANGED', 'SETTINGS_CHANGED'),
 });
 
+/** A mail to one person. The token is not in it: whoever reads an outbox, a stream or a dead letter finds it sealed. */
+export const mail = z.object({
+  to: z.string(),
+  template: oneOf(
+    'EMAIL_VERIFICATION',
+    'PASSWORD_RESET',
+    'PASSWORD_CHANGED',
+    'EMAIL_CHANGE_CONFIRM',
+    'EMAIL_CHANGE_NOTICE',
+    'INVITE',
+    'DATA_EXPORT_READY',
+  ),
+  /** The language that the person asked for, as BCP 47 has it. */
+  locale: z.string().nullable(),
+  /**
+   * What the text names. All may be absent: `name` (of the recipient), `organizationName`, `inviterName`, `role`, `newEmail`,
+   * `address` (the network address that asked), `expiresAt` (RFC 3339; a mail that is late for it is not sent).
+   */
+  values: z.record(z.string(), z.string()),
+  /** The single-use token for the link, sealed and bound with `bindingOfMail`; null in a mail without one. */
+  sealed: z.string().nullable(),
+});
+
+/** What the sealed token of a mail is bound to: it opens for this template and this recipient only. */
+export const bindingOfMail = ({ template, to }: { template: string; to: string }): string =>
+  `mail:${template}:${to}`;
+
 /** What happened in a person's inbox. */
 export const inbox = z.object({
   userId: id,
@@ -85,4 +112,5 @@ export type TeamMemberImage = z.infer<typeof teamMember>;
 export type ProjectImage = z.infer<typeof project>;
 export type TaskImage = z.infer<typeof task>;
 export type TaskVisibilityImage = z.infer<typeof taskVisibility>;
+export type MailImage = z.infer<typeof mail>;
 export type InboxImage = z.infer<typeof inbox>;

@@ -30,6 +30,11 @@ export const facts = {
     ...{ source: 'user', aggregate: 'member', consumers: ['org', 'task'], schemaVersion: 1 },
     ...{ before: image.member, after: image.member },
   },
+  // The aggregate is the mail itself: mails have no order among each other.
+  'mail.requested': {
+    ...{ source: 'user', aggregate: 'mail', consumers: ['notification'], schemaVersion: 1 },
+    ...{ before: none, after: image.mail },
+  },
   'organization.updated': {
     ...{ source: 'org', aggregate: 'organization', consumers: ['task'], schemaVersion: 1 },
     ...{ before: image.organization, after: image.organization },

@@ -11,7 +11,14 @@ it('every variable that .env.example explains belongs to a process, by its prefi
     ([, name]) => name ?? '',
   );
   const prefixes = [...SUBGRAPHS.map((name) => `${name.toUpperCase()}_`), 'ROUTER_', 'TASKFLOW_'];
-  const common = ['LOG_LEVEL', 'REDIS_URL', 'PORT', 'POSTGRES_ADMIN_URL', 'DATABASE_PASSWORD'];
+  const common = [
+    'LOG_LEVEL',
+    'REDIS_URL',
+    'PORT',
+    'POSTGRES_ADMIN_URL',
+    'DATABASE_PASSWORD',
+    'MAIL_SEAL_KEY',
+  ];
   const strangers = names.filter(
     (name) => !common.includes(name) && !prefixes.some((prefix) => name.startsWith(prefix)),
   );

@@ -1,6 +1,12 @@
-import { type Config, readConfig, sharedVariables, subgraphVariables } from '@taskflow/kit/config';
+import { type Config, keyRing, readConfig, sharedVariables, subgraphVariables } from '@taskflow/kit/config';
 
-export const variables = { ...sharedVariables, ...subgraphVariables('NOTIFICATION', 4004) };
+export const variables = {
+  ...sharedVariables,
+  ...subgraphVariables('NOTIFICATION', 4004),
+  MAIL_SEAL_KEY: keyRing('dev:insecure-for-production-mail-seal-key').describe(
+    'Seals the tokens of mails from user to notification; the same for both: "<key id>:<secret>", two comma-separated while rotating; the first seals.',
+  ),
+};
 
 export type NotificationConfig = Config<typeof variables>;
 

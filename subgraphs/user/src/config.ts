@@ -1,6 +1,7 @@
 import {
   type Config,
   int,
+  keyRing,
   readConfig,
   secret,
   sharedVariables,
@@ -14,6 +15,9 @@ const DAY_MS = 86_400_000;
 export const variables = {
   ...sharedVariables,
   ...subgraphVariables('USER', 4001),
+  MAIL_SEAL_KEY: keyRing('dev:insecure-for-production-mail-seal-key').describe(
+    'Seals the tokens of mails from user to notification; the same for both: "<key id>:<secret>", two comma-separated while rotating; the first seals.',
+  ),
   USER_SIGNING_KEY_SECRET: secret('insecure-for-production-user-signing-key-secret').describe(
     'Encrypts the private keys of access tokens in the database; belongs to the database, the same for all replicas.',
   ),

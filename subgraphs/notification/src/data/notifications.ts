@@ -4,6 +4,7 @@ import { createFilter, instantColumn, Parameters, textColumn } from '@taskflow/k
 import { createKeyset, type Page, type Position } from '@taskflow/kit/page';
 import type { Tenant } from '@taskflow/kit/tenant-pool';
 import { type Database, sqlOf, type Tx } from './database.ts';
+import { mailsIn } from './mails.ts';
 import { appendFacts, type OwnFact } from './outbox.ts';
 
 export interface NotificationRow {
@@ -132,6 +133,7 @@ export function notificationsIn(tx: Tx, orgId: string) {
 
   return {
     sql,
+    mails: mailsIn(sql, orgId),
     appendFacts: (...facts: readonly OwnFact[]) => appendFacts(sql, facts),
     /** One line of the organisation's audit log, in this transaction. */
     audit: (origin: AuditOrigin, entry: AuditEntry) => recordAudit(sql, orgId, origin, entry),

@@ -2,6 +2,7 @@ import type { FactHandlers } from '@taskflow/kit/apply';
 import type { AnyFact, ConsumedBy } from '@taskflow/schema/events';
 import type { NotificationTx } from '../data/notifications.ts';
 import type { Inbox } from '../domain/inbox.ts';
+import { onMailRequested } from './on-mail-requested.ts';
 import { onTaskAssigned } from './on-task-assigned.ts';
 import { onTaskStatusChanged } from './on-task-status-changed.ts';
 
@@ -9,6 +10,7 @@ import { onTaskStatusChanged } from './on-task-status-changed.ts';
 export const createHandlers = (
   inbox: Inbox,
 ): FactHandlers<NotificationTx, AnyFact, ConsumedBy<'notification'>> => ({
+  'mail.requested': onMailRequested,
   'task.assigned': (tx, fact) => onTaskAssigned(inbox, tx, fact),
   'task.status-changed': (tx, fact) => onTaskStatusChanged(inbox, tx, fact),
 });

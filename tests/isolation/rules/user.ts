@@ -1,0 +1,84 @@
+/** Who may do what of schema/user.graphql. Everybody sees people by reference; a guest lists nobody but themselves. */
+import { ANYBODY, EVERYBODY_INSIDE, type Rules, SAME, SEEN_INSIDE } from './rule.ts';
+
+export const user: Rules = {
+  operations: {
+    'Query.viewer': { says: 'Everybody, themselves.', roles: EVERYBODY_INSIDE },
+    'Query.users': {
+      says: 'Everybody; a guest finds only themselves.',
+      roles: EVERYBODY_INSIDE,
+    },
+    'Mutation.register': {
+      says: 'Anybody. It always founds an organisation of its own.',
+      roles: ANYBODY,
+      example: ({ unique }) => ({
+        input: {
+          ...{ email: `${unique('founder')}@acme.test`, password: 'correct horse battery' },
+          ...{ name: 'Founder', organizationName: unique('Acme') },
+        },
+      }),
+    },
+    'Mutation.login': {
+      says: 'Anybody who knows address and password.',
+      roles: ANYBODY,
+      example: ({ person: { email, password } }) => ({ input: { email, password } }),
+    },
+    'Mutation.tokenRefresh': {
+      says: 'Anybody who has the refresh token.',
+      roles: ANYBODY,
+      example: async ({ refreshToken }) => ({ input: { refreshToken: await refreshToken() } }),
+    },
+    'Mutation.logout': { says: 'Everybody, their own session.', roles: EVERYBODY_INSIDE, as: 'session' },
+    'Mutation.inviteCreate': {
+      says: 'An ORG_ADMIN, to their own organisation.',
+      roles: { inside: 'FORBIDDEN', ORG_ADMIN: 'yes', OUTSIDER: 'yes' },
+      example: ({ unique }) => ({ input: { email: `${unique('invited')}@acme.test`, role: 'MEMBER' } }),
+    },
+    'Mutation.inviteAccept': {
+      says: 'Anybody who has the token.',
+      roles: ANYBODY,
+      example: async ({ inviteToken }) => ({
+        input: { token: await inviteToken(), name: 'Invited', password: 'correct horse battery' },
+      }),
+    },
+  },
+  types: {
+    User: {
+      says: 'Everybody of the organisation.',
+      roles: SEEN_INSIDE,
+      fields: { 'id name email role status isViewer createdAt updatedAt archivedAt version': SAME },
+    },
+    UserConnection: {
+      says: 'Whoever asks.',
+      roles: SEEN_INSIDE,
+      fields: { 'edges nodes pageInfo totalCount': SAME },
+    },
+    UserEdge: { says: 'Whoever asks.', roles: SEEN_INSIDE, fields: { 'cursor node': SAME } },
+    Invite: {
+      says: 'An ORG_ADMIN of the organisation.',
+      roles: { inside: 'absent', ORG_ADMIN: 'yes' },
+      fields: { 'id email role invitedBy expiresAt createdAt acceptedAt': SAME },
+    },
+    InvitePayload: {
+      says: 'Whoever asks.',
+      roles: SEEN_INSIDE,
+      fields: { 'success userErrors syncId clientMutationId invite token': SAME },
+    },
+    AuthPayload: {
+      says: 'Whoever signs in.',
+      roles: ANYBODY,
+      fields: {
+        'success userErrors accessToken accessTokenExpiresAt refreshToken user': SAME,
+        'syncId clientMutationId': SAME,
+      },
+    },
+    LogoutPayload: {
+      says: 'Whoever signs out.',
+      roles: SEEN_INSIDE,
+      fields: { 'success userErrors syncId clientMutationId': SAME },
+    },
+  },
+  entities: {
+    User: { inside: 'yes' },
+  },
+};

@@ -16,7 +16,7 @@ import type { NumberedFact } from '@taskflow/kit/outbox';
 import type { TaskImage, TaskVisibilityImage } from '@taskflow/schema/events';
 import type { TaskStore } from '../data/store.ts';
 import type { TaskRow } from '../data/tasks.ts';
-import { findProject } from './references.ts';
+import { findMember, findProject } from './references.ts';
 import { notFound } from './refusals.ts';
 import { FIELD_NAMES } from './task-facts.ts';
 import { canSee, looksAtSettings, looksAtTeams, type PolicySubject, type Sight } from './task-policy.ts';
@@ -55,7 +55,7 @@ export function createTaskEvents(stream: EventStream, deps: { store: TaskStore; 
   const { store, tasks } = deps;
 
   return {
-    /** Throws NOT_FOUND for a project or task that the viewer cannot see, BAD_USER_INPUT for a bad `after`. */
+    /** Throws NOT_FOUND for a project, task or person that the viewer cannot see, BAD_USER_INPUT for a bad `after`. */
     async subscribe(viewer: Viewer, filter: TaskEventFilter, from: From) {
       // A subscription that the router takes up again has been let in before; its task may be gone by now.
       if (from.resumeAfter === null) await requireVisible(viewer, filter, { isResuming: from.after != null });
@@ -83,11 +83,14 @@ export function createTaskEvents(stream: EventStream, deps: { store: TaskStore; 
 
   async function requireVisible(
     viewer: Viewer,
-    { projectId, taskId }: TaskEventFilter,
+    { projectId, taskId, assigneeId }: TaskEventFilter,
     { isResuming }: { isResuming: boolean },
   ): Promise<void> {
     if (projectId != null && !(await findProject(store, viewer, projectId))) {
       throw notFound('The project', 'filter.projectId');
+    }
+    if (assigneeId != null && !(await findMember(store, viewer, assigneeId))) {
+      throw notFound('The person', 'filter.assigneeId');
     }
     // Who resumes still has to hear that the task was deleted.
     if (taskId != null) {

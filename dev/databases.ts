@@ -25,15 +25,30 @@ export function needsEmbedded(env: NodeJS.ProcessEnv): boolean {
   return !env.POSTGRES_ADMIN_URL && subgraphs.some((subgraph) => !env[variableOf(subgraph, 'app')]);
 }
 
-/**
- * Creates what is missing, migrates the four databases and returns the addresses as variables. Safe to call
- * on every start. `embeddedUrl` is the administrator's address of the embedded server, where it runs.
- */
-export async function openDatabases(options: {
+export interface DatabaseAccess {
   env: NodeJS.ProcessEnv;
+  /** The administrator's address of the embedded server, where it runs. */
   embeddedUrl: string | null;
   passwords: Readonly<Record<string, string>>;
-}): Promise<Record<string, string>> {
+}
+
+/** Creates what is missing, migrates the four databases and returns the addresses as variables. Safe to call on every start. */
+export async function openDatabases(access: DatabaseAccess): Promise<Record<string, string>> {
+  const { urls, adminUrls } = await derive(access);
+  const { env, passwords } = access;
+  for (const [adminUrl, subgraphs] of adminUrls) await bootstrap({ adminUrl, subgraphs, passwords });
+  for (const subgraph of subgraphs) {
+    const name = variableOf(subgraph, 'owner');
+    await migrate({ subgraph, url: urls[name] ?? env[name] ?? '' });
+  }
+  return urls;
+}
+
+/** The addresses as variables; changes nothing. */
+export const findDatabases = async (access: DatabaseAccess): Promise<Record<string, string>> =>
+  (await derive(access)).urls;
+
+async function derive(options: DatabaseAccess) {
   const { env, passwords } = options;
   const ownUrl = options.embeddedUrl ?? env.POSTGRES_ADMIN_URL ?? null;
   const adminUrls = new Map<string, Subgraph[]>();
@@ -50,12 +65,7 @@ export async function openDatabases(options: {
         password: passwords[roleOf(subgraph, role)] ?? '',
       });
   }
-  for (const [adminUrl, subgraphs] of adminUrls) await bootstrap({ adminUrl, subgraphs, passwords });
-  for (const subgraph of subgraphs) {
-    const name = variableOf(subgraph, 'owner');
-    await migrate({ subgraph, url: urls[name] ?? env[name] ?? '' });
-  }
-  return urls;
+  return { urls, adminUrls };
 }
 
 /** The given address when its role may create databases and roles; null when it is the serving role. */

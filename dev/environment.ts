@@ -33,7 +33,7 @@ export interface Environment {
   readonly redis: OwnServer | null;
 }
 
-const variables = {
+export const variables = {
   ...user.variables,
   ...org.variables,
   ...task.variables,

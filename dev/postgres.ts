@@ -92,6 +92,14 @@ async function findLastingServerOn(data: string) {
   return other;
 }
 
+/** The administrator's address of the server that serves `dir` now, or null. */
+export function findPostgresIn(dir: string): string | null {
+  const server = findServerOn(join(resolve(dir), 'data'));
+  if (!server) return null;
+  const password = readFileSync(join(dir, 'admin-password'), 'utf8').trim();
+  return `postgresql://postgres:${password}@127.0.0.1:${server.port}/postgres`;
+}
+
 /** The start may succeed another time. */
 class TryAgain extends Error {}
 

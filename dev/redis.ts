@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Log } from '@taskflow/kit/log';
 import { environmentOf, findRedisBinary, type RedisBinary } from './redis-binary.ts';
@@ -57,6 +58,21 @@ export async function startRedis(options: {
   }
 }
 
+/** Who serves a directory, for those who did not start it. */
+const RUNNING_FILE = 'running.json';
+
+/** The address of the Redis that serves `dir` now, or null. */
+export async function findRedisIn(dir: string): Promise<string | null> {
+  try {
+    const { pid, port } = JSON.parse(readFileSync(join(dir, RUNNING_FILE), 'utf8'));
+    // The file outlives its Redis: whoever answers must be the process it names.
+    const answering = /process_id:(\d+)/.exec(await askInfo(port))?.[1];
+    return answering === `${pid}` ? `redis://127.0.0.1:${port}` : null;
+  } catch {
+    return null;
+  }
+}
+
 async function startOn(
   port: number,
   binary: RedisBinary,
@@ -76,6 +92,7 @@ async function startOn(
     const [line] = await once(createInterface(shell.stdout), 'line');
     pid = Number(line);
     await untilAnswering(port, pid);
+    await writeFile(join(dir, RUNNING_FILE), JSON.stringify({ pid, port }));
     // The process may end while Redis runs: the watchdog then stops it.
     shell.unref();
     for (const stream of [shell.stdin, shell.stdout]) (stream as unknown as { unref(): void }).unref();

@@ -27,6 +27,9 @@ export function keepSecrets(dir: string, names: readonly string[]): Record<strin
   return secrets;
 }
 
+/** What the file holds; empty when there is none. */
+export const readSecrets = (dir: string): Record<string, string> => read(join(dir, 'secrets.json'));
+
 /** The variables that are keys: secret, and not an address with a password inside. */
 export function isKey(variable: VariableDescription): boolean {
   return variable.secret && !variable.name.endsWith('_URL');

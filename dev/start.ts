@@ -8,10 +8,10 @@
  * Always: .env ─▶ environment (secrets, PostgreSQL, Redis, migrations) ─▶ subgraphs, router ─▶ demo data ─▶ greeting.
  * Ctrl-C stops in the reverse order. A problem is one message, exit code 1, and nothing left running.
  */
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { ConfigError } from '@taskflow/kit/config';
 import { createConsoleLog, stopOnSignals } from './console.ts';
+import { loadEnvFile } from './env-file.ts';
 import { createStops } from './stops.ts';
 
 const root = resolve(import.meta.dirname, '..');
@@ -22,7 +22,7 @@ const QUIET_LOG_LEVEL = 'warn';
 const stops = createStops(complain);
 
 async function start(mode: string | undefined): Promise<void> {
-  loadEnvFile();
+  loadEnvFile(root);
   const env: NodeJS.ProcessEnv = { ...process.env, LOG_LEVEL: process.env.LOG_LEVEL || QUIET_LOG_LEVEL };
   const options = {
     dir: resolve(root, env.TASKFLOW_DIR || '.taskflow'),
@@ -42,12 +42,6 @@ async function start(mode: string | undefined): Promise<void> {
   stops.checkpoint();
   const { greet } = await import('./greeting.ts');
   process.stdout.write(greet({ port: Number(port), readyMs: performance.now(), isNew }));
-}
-
-/** What is set for this run wins over the file; PORT as well, which is short for the ROUTER_PORT of the file. */
-function loadEnvFile(): void {
-  if (process.env.PORT) process.env.ROUTER_PORT ||= process.env.PORT;
-  if (existsSync(join(root, '.env'))) process.loadEnvFile(join(root, '.env'));
 }
 
 type Options = Parameters<typeof import('./environment.ts').openEnvironment>[0];

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import type { OperatorCommand } from '@taskflow/kit/command';
 import { describe, expect, it } from 'vitest';
 import { files, isTest, read, root, SUBGRAPHS, sources } from './tree.ts';
 
@@ -18,12 +19,26 @@ describe('the four subgraphs are alike', () => {
   });
 
   it('have no folder that their sisters do not know', () => {
-    const known = ['data', 'domain', 'events', 'generated', 'resolvers'];
+    const known = ['commands', 'data', 'domain', 'events', 'generated', 'resolvers'];
     for (const name of SUBGRAPHS) {
       const folders = readdirSync(join(root, 'subgraphs', name, 'src'), { withFileTypes: true })
         .filter((entry) => entry.isDirectory())
         .map((entry) => entry.name);
       expect(folders.filter((folder) => !known.includes(folder))).toEqual([]);
+    }
+  });
+
+  it('have commands for operators that are files of their own, told in the README', async () => {
+    const commands = files.filter((file) => /^subgraphs\/\w+\/src\/commands\//.test(file));
+    expect(commands.length).toBeGreaterThan(0);
+    for (const file of commands) {
+      const { command } = (await import(join(root, file))) as { command?: OperatorCommand };
+      expect(typeof command?.run, `${file} exports a command`).toBe('function');
+      expect(command?.summary, file).toMatch(/^[A-Z].*\.$/);
+      const words = basename(file, '.ts').replaceAll('-', ' ');
+      expect(read(`subgraphs/${file.split('/')[1]}/README.md`), `${words} is not told`).toContain(
+        `operator -- ${words}`,
+      );
     }
   });
 

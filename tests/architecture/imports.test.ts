@@ -98,6 +98,7 @@ describe('inside a subgraph, imports point one way', () => {
     events: ['events', 'domain', 'data'],
     domain: ['domain', 'data'],
     data: ['data', 'generated'],
+    commands: ['config', 'domain', 'data'],
   };
   const partOf = (path: string) => /^subgraphs\/\w+\/src\/([\w-]+)/.exec(path)?.[1] ?? null;
   const inner = imports.filter(

@@ -44,6 +44,7 @@ const VALUES: Record<string, unknown> = {
   email: 'a@b.c',
   token_hash: Buffer.alloc(32),
   account_hash: Buffer.alloc(32),
+  scopes: ['READ'],
 };
 
 const BY_TYPE: Record<string, () => unknown> = {

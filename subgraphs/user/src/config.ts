@@ -21,6 +21,13 @@ export const variables = {
   USER_SIGNING_KEY_SECRET: secret('insecure-for-production-user-signing-key-secret').describe(
     'Encrypts the private keys of access tokens in the database; belongs to the database, the same for all replicas.',
   ),
+  USER_SIGNING_KEY_REREAD_MS: int(5_000, { min: 100, max: MINUTE_MS }).describe(
+    'How old the knowledge of a replica about the signing keys may be.',
+  ),
+  // Above what replicas take to reread (5 s) and routers to ask again (10 s).
+  USER_SIGNING_KEY_ANNOUNCE_MS: int(30_000, { min: 0, max: DAY_MS }).describe(
+    'How long a new signing key is published before it signs.',
+  ),
   USER_REFRESH_KEY: secret('insecure-for-production-user-refresh-key').describe(
     'Derives refresh tokens from their parents; the same for all replicas. Changing it costs nothing but retries in flight.',
   ),

@@ -32,8 +32,8 @@ export interface ServiceDeps {
   redisPrefix?: string;
 }
 
-/** As long as the router keeps known keys without asking; a new key is asked for by its id at once. */
-const JWKS_HEADERS = { 'cache-control': 'public, max-age=300' };
+/** Below the time for which a new key is published before it signs, so that whoever caches knows it by then. */
+const JWKS_HEADERS = { 'cache-control': 'public, max-age=15' };
 
 /** The user subgraph. Builds every part and opens nothing before `start`. */
 export function createService(config: UserConfig, { observe, redisPrefix }: ServiceDeps = {}) {
@@ -56,7 +56,10 @@ export function createService(config: UserConfig, { observe, redisPrefix }: Serv
     failuresMax: config.USER_LOCK_FAILURES_MAX,
     lockMs: config.USER_LOCK_MS,
   });
-  const keys = createSigningKeys(store.signingKeys, config.USER_SIGNING_KEY_SECRET);
+  const keys = createSigningKeys(store.signingKeys, {
+    secret: config.USER_SIGNING_KEY_SECRET,
+    rereadMs: config.USER_SIGNING_KEY_REREAD_MS,
+  });
   const passwords = createPasswords();
   const proof = createProofOfIdentity(store, passwords);
   const sessions = createSessions(store, {

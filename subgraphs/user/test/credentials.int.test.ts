@@ -50,7 +50,7 @@ describe('access tokens', () => {
   it('are ES256, of ten minutes, and verified with the key set as the router does it', async () => {
     const ada = await scene.founder();
     const { response, body } = await jwks();
-    expect(response.headers.get('cache-control')).toBe('public, max-age=300');
+    expect(response.headers.get('cache-control')).toBe('public, max-age=15');
     expect(body.keys).toHaveLength(1);
     expect(body.keys[0]).toMatchObject({ kty: 'EC', crv: 'P-256', alg: 'ES256', use: 'sig' });
     expect(body.keys[0]).not.toHaveProperty('d');

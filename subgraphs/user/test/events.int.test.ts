@@ -124,7 +124,7 @@ describe('the service', () => {
       // Connections first: opening them one by one would put the replicas in a queue.
       await Promise.all(Array.from({ length: 10 }, () => database.system.query('select')));
       const replicas = Array.from({ length: 10 }, () =>
-        createSigningKeys(signingKeys, 'a secret of all replicas'),
+        createSigningKeys(signingKeys, { secret: 'a secret of all replicas', rereadMs: 5_000 }),
       );
       await Promise.all(replicas.map((keys) => keys.start()));
       const kids = await Promise.all(replicas.map(async (keys) => (await keys.active()).kid));

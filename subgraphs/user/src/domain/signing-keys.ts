@@ -1,7 +1,12 @@
 /**
  * The keys that sign access tokens: made by the first replica that finds none, shared by all through the database, the
- * private halves under AES-256-GCM. Every replica signs with the active key; its JWKS names the retired ones as well,
- * until their last token has expired.
+ * private halves under AES-256-GCM. A rotation refuses no token, because nobody meets a key that they could not know:
+ *
+ *   published (NEXT) ── announceMs ──▶ signs (ACTIVE) ── the next one's time has come ──▶ RETIRED ── 1 hour ──▶ forgotten
+ *   └─ every replica's JWKS names it within rereadMs, every router has it ─┘              └─ its last token expires ─┘
+ *
+ * Whichever replica reads first after that time promotes; the others sign with the old key for up to `rereadMs` more,
+ * and it stays in the JWKS.
  */
 import {
   createCipheriv,
@@ -13,7 +18,7 @@ import {
   type KeyObject,
   randomBytes,
 } from 'node:crypto';
-import type { SigningKeyRow } from '../data/signing-keys.ts';
+import type { NewSigningKey, SigningKeyRow } from '../data/signing-keys.ts';
 import type { UserStore } from '../data/store.ts';
 
 export interface SigningKeys {
@@ -25,8 +30,12 @@ export interface SigningKeys {
   jwks(): Promise<{ keys: Record<string, unknown>[] }>;
 }
 
-/** After a rotation, the other replicas sign with the old key for this long. It stays in the JWKS. */
-const REREAD_MS = 60_000;
+export interface SigningKeyRule {
+  /** Encrypts the private halves. */
+  readonly secret: string;
+  /** How old a replica's knowledge of the keys may be. */
+  readonly rereadMs: number;
+}
 
 interface Known {
   active: { kid: string; key: KeyObject };
@@ -34,8 +43,11 @@ interface Known {
   readAt: number;
 }
 
-export function createSigningKeys(store: UserStore['signingKeys'], secret: string): SigningKeys {
-  const wrappingKey = Buffer.from(hkdfSync('sha256', secret, '', 'taskflow signing keys', 32));
+export function createSigningKeys(
+  store: UserStore['signingKeys'],
+  { secret, rereadMs }: SigningKeyRule,
+): SigningKeys {
+  const wrappingKey = wrappingKeyOf(secret);
   let known: Known | null = null;
   let reading: Promise<Known> | null = null;
 
@@ -43,6 +55,10 @@ export function createSigningKeys(store: UserStore['signingKeys'], secret: strin
     let rows = await store.listUsable();
     if (rows[0]?.status !== 'ACTIVE') {
       await store.insertActive(makeKey(wrappingKey));
+      rows = await store.listUsable();
+    }
+    if (rows.some((row) => row.isDue)) {
+      await store.promoteDue();
       rows = await store.listUsable();
     }
     const [active] = rows;
@@ -55,7 +71,7 @@ export function createSigningKeys(store: UserStore['signingKeys'], secret: strin
 
   /** While the database is away the keys that are known stay good. */
   async function fresh(): Promise<Known> {
-    if (known && performance.now() - known.readAt < REREAD_MS) return known;
+    if (known && performance.now() - known.readAt < rereadMs) return known;
     reading ??= read().finally(() => {
       reading = null;
     });
@@ -76,11 +92,25 @@ export function createSigningKeys(store: UserStore['signingKeys'], secret: strin
   };
 }
 
+/**
+ * Publishes a new key, which takes over by itself after `announceMs`: longer than replicas take to reread and routers to
+ * ask. Null when one is waiting for its time already.
+ */
+export async function publishNextKey(
+  store: UserStore['signingKeys'],
+  { secret, announceMs }: { secret: string; announceMs: number },
+): Promise<SigningKeyRow | null> {
+  return store.insertNext(makeKey(wrappingKeyOf(secret)), announceMs);
+}
+
+const wrappingKeyOf = (secret: string) =>
+  Buffer.from(hkdfSync('sha256', secret, '', 'taskflow signing keys', 32));
+
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
 /** A new P-256 key, named by its RFC 7638 thumbprint. */
-function makeKey(wrappingKey: Buffer): Omit<SigningKeyRow, 'status'> {
+function makeKey(wrappingKey: Buffer): NewSigningKey {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const { crv, kty, x, y } = publicKey.export({ format: 'jwk' });
   const kid = createHash('sha256').update(JSON.stringify({ crv, kty, x, y })).digest('base64url');

@@ -44,10 +44,12 @@ export function createKeys(prefix = '') {
       `${prefix}lease:${service}:${source}:{${partition}}`,
     /** Sorted set: the consumers of `service` that are alive, by the time their sign of life expires. */
     consumers: (service: string) => `${prefix}consumers:${service}`,
-    /** Channel: revocations and membership changes of one tenant, `{ user, sid?, minEpoch? }`. */
+    /** Channel: what control.ts says of one tenant's sessions and members. May be lost. */
     controlChannel: (orgId: string) => `${prefix}control:{${orgId}}`,
-    /** String: the lowest membership epoch of a member that tokens may still carry. */
-    minEpoch: (orgId: string, userId: string) => `${prefix}epoch:{${orgId}}:${userId}`,
+    /** String: where a member stands, by epoch (control.ts). Tokens of an older epoch are refused. */
+    memberStanding: (orgId: string, userId: string) => `${prefix}standing:{${orgId}}:${userId}`,
+    /** String: where the whole organisation stands, by version (control.ts). */
+    organizationStanding: (orgId: string) => `${prefix}standing:{${orgId}}`,
     /** String: present while a session is revoked and its access tokens could still be alive. */
     revokedKey: (orgId: string, sessionId: string) => `${prefix}revoked:{${orgId}}:${sessionId}`,
     /** Prefix handed to a rate limiter; it appends the counted subject. */

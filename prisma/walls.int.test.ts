@@ -25,6 +25,7 @@ const SYSTEM_GRANTS: Partial<Record<string, Record<string, string>>> = {
     signing_keys: 'INSERT SELECT UPDATE',
     login_attempts: 'DELETE INSERT SELECT UPDATE',
     members: 'INSERT SELECT UPDATE',
+    organizations: 'INSERT SELECT',
     invites: 'SELECT UPDATE',
     sessions: 'DELETE INSERT SELECT',
     refresh_tokens: 'DELETE INSERT SELECT',

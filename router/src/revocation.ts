@@ -1,17 +1,18 @@
 // What was revoked before it expired, known on this replica.
 //
-//   user service ── channel control:{org} { user, sid?, minEpoch? } ──▶ told at once
-//                └─ keys that live as long as a token ───────────────▶ read at a token's first sight and once a second
+//   user service ── channel control:{org} { user, sid?, standing? } ──▶ told at once
+//                └─ keys that live as long as a token ───────────────▶ read at a token's first sight and in every second
 //
-// A missed message costs a second. Redis away: tokens are verified alone for the rest of their ten minutes, and what is
-// known as revoked stays so.
+// A missed message costs a second at most. Redis away: tokens are verified alone for the rest of their ten minutes, and
+// what is known as revoked stays so. A key that is gone says nothing; what is good again says so (kit/control.ts).
 
+import { controlOf, EVERYBODY, type Standing, standingOf } from '@taskflow/kit/control';
 import type { Log } from '@taskflow/kit/log';
 import type { RedisConnections } from '@taskflow/kit/redis';
 import { LRUCache } from 'lru-cache';
 import type { AccessToken } from './tokens.ts';
 
-/** Why a token is no longer good: below the member's epoch a refresh helps, a revoked session has ended. */
+/** Why a token is no longer good: below the member's epoch a refresh helps; revoked is also who was suspended or removed. */
 export type RevocationReason = 'TOKEN_EXPIRED' | 'SESSION_REVOKED';
 
 export interface Revocation {
@@ -45,8 +46,9 @@ interface Session {
   sessionId: string;
 }
 
-const READ_INTERVAL_MS = 1_000;
-/** A token's first request waits this long for Redis at most; the next second's reading catches up. */
+/** With the time that a reading takes, within the second that is promised. */
+const READ_INTERVAL_MS = 800;
+/** A token's first request waits this long for Redis at most; the next reading catches up. */
 const FIRST_SIGHT_MS = 250;
 /** Longer than any access token lives (10 minutes, and clocks that differ). */
 const REMEMBERED_MS = 900_000;
@@ -55,7 +57,8 @@ const SESSIONS_MAX = 20_000;
 
 export function createRevocation({ redis, channels, log }: RevocationOptions): Revocation {
   const revokedSessions = new LRUCache<string, true>({ max: SESSIONS_MAX, ttl: REMEMBERED_MS });
-  const minEpochs = new LRUCache<string, number>({ max: SESSIONS_MAX, ttl: REMEMBERED_MS });
+  /** Of members by `org:user`, of organisations by `org`. */
+  const standings = new LRUCache<string, Standing>({ max: SESSIONS_MAX, ttl: REMEMBERED_MS });
   const sessions = new LRUCache<string, Session>({ max: SESSIONS_MAX });
   const watched = new LRUCache<string, Promise<() => Promise<void>>>({
     max: SESSIONS_MAX,
@@ -67,31 +70,41 @@ export function createRevocation({ redis, channels, log }: RevocationOptions): R
   let timer: NodeJS.Timeout | null = null;
   let isReading = false;
 
-  function note(session: Omit<Session, 'sessionId'> & { sessionId?: string }, minEpoch: number | null): void {
-    const { orgId, userId, sessionId } = session;
-    const person = `${orgId}:${userId}`;
-    const isNews =
-      (sessionId !== undefined && !revokedSessions.has(`${orgId}:${sessionId}`)) ||
-      (minEpoch !== null && minEpoch > (minEpochs.get(person) ?? 0));
-    if (sessionId !== undefined) revokedSessions.set(`${orgId}:${sessionId}`, true);
-    if (minEpoch !== null) minEpochs.set(person, Math.max(minEpoch, minEpochs.get(person) ?? 0));
-    if (isNews) for (const listener of listeners) listener(orgId);
+  function noteSession(orgId: string, sessionId: string): void {
+    const key = `${orgId}:${sessionId}`;
+    const isNews = !revokedSessions.has(key);
+    revokedSessions.set(key, true);
+    if (isNews) tell(orgId);
+  }
+
+  /** Of two standings the one with the higher number counts, however they arrive. */
+  function noteStanding(orgId: string, userId: string, standing: Standing): void {
+    const key = userId === EVERYBODY ? orgId : `${orgId}:${userId}`;
+    const known = standings.get(key);
+    if (known && known.number > standing.number) return;
+    standings.set(key, standing);
+    if (known?.number !== standing.number || known.isSuspended !== standing.isSuspended) tell(orgId);
+  }
+
+  function tell(orgId: string): void {
+    for (const listener of listeners) listener(orgId);
   }
 
   async function read(batch: readonly Session[]): Promise<void> {
     if (batch.length === 0 || redis.status() !== 'up') return;
     const asked = redis.commands.pipeline();
     for (const { orgId, userId, sessionId } of batch) {
-      asked.mget(redis.keys.revokedKey(orgId, sessionId), redis.keys.minEpoch(orgId, userId));
+      const { revokedKey, memberStanding, organizationStanding } = redis.keys;
+      asked.mget(revokedKey(orgId, sessionId), memberStanding(orgId, userId), organizationStanding(orgId));
     }
     const answers = (await asked.exec()) ?? [];
-    for (const [at, session] of batch.entries()) {
+    for (const [at, { orgId, userId, sessionId }] of batch.entries()) {
       const [error, found] = answers[at] ?? [];
       if (error || !Array.isArray(found)) continue;
-      const [revoked, minEpoch] = found as (string | null)[];
-      const { orgId, userId, sessionId } = session;
-      if (revoked != null) note({ orgId, userId, sessionId }, null);
-      if (minEpoch != null && Number.isFinite(Number(minEpoch))) note({ orgId, userId }, Number(minEpoch));
+      if (found[0] != null) noteSession(orgId, sessionId);
+      const [member, organization] = [standingOf(found[1]), standingOf(found[2])];
+      if (member) noteStanding(orgId, userId, member);
+      if (organization) noteStanding(orgId, EVERYBODY, organization);
     }
   }
 
@@ -112,8 +125,8 @@ export function createRevocation({ redis, channels, log }: RevocationOptions): R
     if (watched.get(orgId) || redis.status() !== 'up') return;
     const heard = (message: unknown) => {
       const told = controlOf(message);
-      if (told)
-        note({ orgId, userId: told.userId, ...(told.sid ? { sessionId: told.sid } : {}) }, told.minEpoch);
+      if (told?.sid) noteSession(orgId, told.sid);
+      if (told?.standing) noteStanding(orgId, told.user, told.standing);
     };
     const stopping = channels.listen(redis.keys.controlChannel(orgId), heard, readAll);
     stopping.catch(() => watched.delete(orgId));
@@ -121,9 +134,14 @@ export function createRevocation({ redis, channels, log }: RevocationOptions): R
   }
 
   return {
-    check({ viewer, epoch }) {
-      if (revokedSessions.has(`${viewer.orgId}:${viewer.sessionId}`)) return 'SESSION_REVOKED';
-      return epoch < (minEpochs.get(`${viewer.orgId}:${viewer.userId}`) ?? 0) ? 'TOKEN_EXPIRED' : null;
+    check({ viewer: { orgId, userId, sessionId }, epoch }) {
+      if (revokedSessions.has(`${orgId}:${sessionId}`)) return 'SESSION_REVOKED';
+      if (standings.get(orgId)?.isSuspended) return 'SESSION_REVOKED';
+      const member = standings.get(`${orgId}:${userId}`);
+      // A token of a newer epoch proves that the member was readmitted since.
+      if (!member || epoch > member.number) return null;
+      if (member.isSuspended) return 'SESSION_REVOKED';
+      return epoch < member.number ? 'TOKEN_EXPIRED' : null;
     },
     async learn({ viewer: { orgId, userId, sessionId }, expiresAt }) {
       const session = { orgId, userId, sessionId };
@@ -149,23 +167,6 @@ export function createRevocation({ redis, channels, log }: RevocationOptions): R
 /** For routers without accounts: nothing is ever revoked. */
 export function createNoRevocation(): Revocation {
   return { check: () => null, learn: async () => {}, onRevoked: () => () => {}, start() {}, stop() {} };
-}
-
-function controlOf(message: unknown): { userId: string; sid: string | null; minEpoch: number | null } | null {
-  let told = message;
-  try {
-    if (typeof told === 'string') told = JSON.parse(told);
-  } catch {
-    return null;
-  }
-  if (typeof told !== 'object' || told === null) return null;
-  const { user, userId = user, sid, minEpoch } = told as Record<string, unknown>;
-  if (typeof userId !== 'string') return null;
-  return {
-    userId,
-    sid: typeof sid === 'string' ? sid : null,
-    minEpoch: typeof minEpoch === 'number' ? minEpoch : null,
-  };
 }
 
 function within(ms: number, work: Promise<void>): Promise<void> {

@@ -70,9 +70,60 @@ describe('a revoked session', () => {
 describe('a raised membership epoch', () => {
   it('makes older tokens expire, and a token of the new epoch good', FIRST_LOOK, async () => {
     const viewer = aViewer();
-    await redis.commands.set(redis.keys.minEpoch(viewer.orgId, viewer.userId), '2', 'EX', 60);
+    await redis.commands.set(redis.keys.memberStanding(viewer.orgId, viewer.userId), '2 ACTIVE', 'EX', 60);
     expect(await me(supergraph.tokenFor(viewer))).toEqual(['TOKEN_EXPIRED']);
     expect(await me(supergraph.tokenFor(viewer, { claims: { ep: 2 } }))).toEqual([]);
+  });
+});
+
+describe('a suspended member, and a suspended organisation', () => {
+  const told = (orgId: string, message: object) =>
+    redis.commands.publish(redis.keys.controlChannel(orgId), JSON.stringify(message));
+  const listening = (orgId: string) =>
+    vi.waitUntil(
+      async () => (await redis.commands.pubsub('NUMSUB', redis.keys.controlChannel(orgId)))[1] === 1,
+      SECOND,
+    );
+
+  it('are refused by message, and taken in again by a later one only', async () => {
+    const viewer = aViewer();
+    const colleague = aViewer({ orgId: viewer.orgId });
+    const both = async () => [
+      await me(supergraph.tokenFor(viewer)),
+      await me(supergraph.tokenFor(colleague)),
+    ];
+    expect(await both()).toEqual([[], []]);
+    await listening(viewer.orgId);
+    await told(viewer.orgId, { user: viewer.userId, standing: '1 SUSPENDED' });
+    await expect.poll(both, SECOND).toEqual([['SESSION_REVOKED'], []]);
+    await told(viewer.orgId, { user: '*', standing: '2 SUSPENDED' });
+    await expect.poll(both, SECOND).toEqual([['SESSION_REVOKED'], ['SESSION_REVOKED']]);
+    await told(viewer.orgId, { user: '*', standing: '3 ACTIVE' });
+    await told(viewer.orgId, { user: '*', standing: '2 SUSPENDED' });
+    await told(viewer.orgId, { user: viewer.userId, standing: '2 ACTIVE' });
+    await expect.poll(both, SECOND).toEqual([['TOKEN_EXPIRED'], []]);
+    expect(await me(supergraph.tokenFor(viewer, { claims: { ep: 2 } }))).toEqual([]);
+  });
+
+  it('are refused by their keys, at first sight as well', FIRST_LOOK, async () => {
+    const [viewer, other] = [aViewer(), aViewer()];
+    const { keys, commands } = redis;
+    expect(await me(supergraph.tokenFor(other))).toEqual([]);
+    await commands.set(keys.memberStanding(viewer.orgId, viewer.userId), '1 SUSPENDED', 'EX', 60);
+    await commands.set(keys.organizationStanding(other.orgId), '2 SUSPENDED', 'EX', 60);
+    expect(await me(supergraph.tokenFor(viewer))).toEqual(['SESSION_REVOKED']);
+    await expect.poll(() => me(supergraph.tokenFor(other)), SECOND).toEqual(['SESSION_REVOKED']);
+  });
+
+  it('stay refused when their keys are gone, but a token of a newer epoch proves that the member is back', async () => {
+    const viewer = aViewer();
+    const key = redis.keys.memberStanding(viewer.orgId, viewer.userId);
+    await redis.commands.set(key, '1 SUSPENDED', 'EX', 60);
+    const token = supergraph.tokenFor(viewer);
+    await expect.poll(() => me(token), SECOND).toEqual(['SESSION_REVOKED']);
+    await redis.commands.del(key);
+    expect(await me(supergraph.tokenFor(viewer, { claims: { ep: 2 } }))).toEqual([]);
+    expect(await me(token)).toEqual(['SESSION_REVOKED']);
   });
 });
 

@@ -62,11 +62,14 @@ export function createService(config: UserConfig, { observe, redisPrefix }: Serv
   });
   const passwords = createPasswords();
   const proof = createProofOfIdentity(store, passwords);
+  const control = createControl(path.redis, {
+    ...{ accessTokenTtlMs: config.USER_ACCESS_TOKEN_TTL_MS, revocations: store.revocations, log },
+  });
   const sessions = createSessions(store, {
     refreshKey: config.USER_REFRESH_KEY,
     ttlMs: config.USER_REFRESH_TOKEN_TTL_MS,
     graceMs: config.USER_REFRESH_GRACE_MS,
-    control: createControl(path.redis, { accessTokenTtlMs: config.USER_ACCESS_TOKEN_TTL_MS, log }),
+    control,
     accessTokens: createAccessTokens(keys, {
       issuer: config.USER_TOKEN_ISSUER,
       audience: config.USER_TOKEN_AUDIENCE,
@@ -96,7 +99,7 @@ export function createService(config: UserConfig, { observe, redisPrefix }: Serv
     },
     anonymousFields: ['register', 'login', 'tokenRefresh', 'inviteAccept'],
     ...(observe ? { observe } : {}),
-    onStop: [path.stop, retention.stop, database.close],
+    onStop: [control.stop, path.stop, retention.stop, database.close],
   });
 
   return {
@@ -109,6 +112,7 @@ export function createService(config: UserConfig, { observe, redisPrefix }: Serv
         await assertProtected(database.pool, { unscopedTables });
         await Promise.all([keys.start(), passwords.warmUp()]);
         path.start(facts);
+        control.start();
         retention.start();
         await graphql.start();
       } catch (error) {

@@ -5,7 +5,9 @@ import { type Database, sqlOf } from './database.ts';
 import { inviteQueries, invitesIn } from './invites.ts';
 import { type LockRule, loginAttemptQueries } from './login-attempts.ts';
 import { memberQueries, membersIn } from './members.ts';
+import { organizationsIn } from './organizations.ts';
 import { appendFacts, type OwnFact } from './outbox.ts';
+import { revocationQueries } from './revocations.ts';
 import { sessionsIn } from './sessions.ts';
 import { signingKeyQueries } from './signing-keys.ts';
 
@@ -25,6 +27,7 @@ export function createUserStore(database: Database, lockRule: LockRule) {
     invites: inviteQueries(database),
     loginAttempts: loginAttemptQueries(database, lockRule),
     members: memberQueries(database),
+    revocations: revocationQueries(database),
     signingKeys: signingKeyQueries(database),
   };
 }
@@ -35,6 +38,7 @@ function transactionFor(sql: Sql, orgId: string) {
     orgId,
     invites: invitesIn(sql, orgId),
     members: membersIn(sql, orgId),
+    organizations: organizationsIn(sql, orgId),
     sessions: sessionsIn(sql, orgId),
     appendFacts: (...facts: readonly OwnFact[]) => appendFacts(sql, facts),
     /** One line of the organisation's audit log, in this transaction. */

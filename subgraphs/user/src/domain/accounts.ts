@@ -47,6 +47,7 @@ export function createAccounts(store: UserStore, { passwords, proof, sessions }:
         const isNew = await tx.accounts.insert({ id, email, passwordHash }, orgId);
         const founder = isNew && (await tx.members.insert({ id, name, email, role: 'ORG_ADMIN' }));
         if (!founder) throw conflict('email', 'This address already has an account. Please sign in.');
+        await tx.organizations.found(organizationName);
         const opened = await sessions.open(tx, founder, client);
         const joined = memberJoined(founder, client.requestId);
         await tx.appendFacts(organizationFounded(founder, organizationName, client.requestId), joined);

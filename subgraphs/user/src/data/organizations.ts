@@ -1,0 +1,11 @@
+import type { Sql } from '@taskflow/kit/tenant-pool';
+
+/** What a transaction may do with what is known of one organisation; org owns it. */
+export function organizationsIn(sql: Sql, orgId: string) {
+  return {
+    /** At register; what org tells later replaces it. */
+    async found(name: string): Promise<void> {
+      await sql.query('insert into organizations (org_id, name) values ($1::uuid, $2)', [orgId, name]);
+    },
+  };
+}

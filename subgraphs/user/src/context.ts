@@ -1,6 +1,7 @@
 import type { BuildContext, RequestContext } from '@taskflow/kit/service';
 import type { Accounts } from './domain/accounts.ts';
 import type { Invites } from './domain/invites.ts';
+import type { Members } from './domain/members.ts';
 import type { People } from './domain/people.ts';
 import type { Client, Sessions } from './domain/sessions.ts';
 import { createLoaders, type Loaders } from './loaders.ts';
@@ -10,6 +11,7 @@ export interface Context extends RequestContext {
   loaders: Loaders;
   accounts: Accounts;
   invites: Invites;
+  members: Members;
   people: People;
   sessions: Sessions;
   /** From where the request came, as the router saw it. */
@@ -19,6 +21,7 @@ export interface Context extends RequestContext {
 export interface ContextDeps {
   accounts: Accounts;
   invites: Invites;
+  members: Members;
   people: People;
   sessions: Sessions;
 }

@@ -1,6 +1,7 @@
 import type { Viewer } from '@taskflow/kit/identity';
 import { byKey, createLoader } from '@taskflow/kit/loader';
 import type { People } from './domain/people.ts';
+import type { Authority } from './domain/people-policy.ts';
 
 export type Loaders = ReturnType<typeof createLoaders>;
 
@@ -11,5 +12,17 @@ export function createLoaders({ people }: { people: People }, viewer: Viewer | n
     user: createLoader(async (ids: readonly string[]) =>
       byKey(ids, viewer ? await people.findMany(viewer, ids) : [], (row) => row.id),
     ),
+    /** What the viewer may do with others follows from it; asked for once a request. */
+    authority: once<Authority>(async () => (viewer ? people.authorityOf(viewer) : NO_AUTHORITY)),
+  };
+}
+
+const NO_AUTHORITY: Authority = { viewer: null, someActiveAdmins: [] };
+
+function once<T>(load: () => Promise<T>): () => Promise<T> {
+  let loaded: Promise<T> | undefined;
+  return () => {
+    loaded ??= load();
+    return loaded;
   };
 }

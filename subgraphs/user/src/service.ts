@@ -17,6 +17,7 @@ import { createUserStore } from './data/store.ts';
 import { createAccessTokens } from './domain/access-tokens.ts';
 import { createAccounts } from './domain/accounts.ts';
 import { createInvites } from './domain/invites.ts';
+import { createMembers } from './domain/members.ts';
 import { createPasswords } from './domain/passwords.ts';
 import { createPeople } from './domain/people.ts';
 import { createProofOfIdentity } from './domain/proof-of-identity.ts';
@@ -78,6 +79,7 @@ export function createService(config: UserConfig, { observe, redisPrefix }: Serv
   });
   const accounts = createAccounts(store, { passwords, proof, sessions });
   const invites = createInvites(store, { passwords, proof, sessions, ttlMs: config.USER_INVITE_TTL_MS });
+  const members = createMembers(store, { control });
   const people = createPeople(store, { cursors });
   const retention = createRetention(database, log);
   const { transaction } = store;
@@ -92,7 +94,7 @@ export function createService(config: UserConfig, { observe, redisPrefix }: Serv
     contextRing: parseKeyRing(config.USER_CONTEXT_KEY),
     allowUnsigned: config.USER_ALLOW_UNSIGNED,
     log,
-    context: createContextFactory({ accounts, invites, people, sessions }),
+    context: createContextFactory({ accounts, invites, members, people, sessions }),
     probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },
     routes: {
       '/.well-known/jwks.json': async () => ({ headers: JWKS_HEADERS, body: await keys.jwks() }),

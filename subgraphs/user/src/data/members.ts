@@ -88,7 +88,19 @@ export function memberQueries(database: Database) {
           [tenant.orgId, ids],
         ),
       ),
+
+    /** Two of those who administrate the organisation now, or the only one; served by members_active_admins_idx. */
+    someActiveAdmins: (tenant: Tenant): Promise<string[]> =>
+      database.read(tenant, (tx) => someActiveAdmins(sqlOf(tx), tenant.orgId)),
   };
+}
+
+async function someActiveAdmins(sql: Sql, orgId: string): Promise<string[]> {
+  const rows = await sql.query<{ id: string }>(
+    `select m.id from members m where m.org_id = $1::uuid and m.role = 'ORG_ADMIN' and m.status = 'ACTIVE' limit 2`,
+    [orgId],
+  );
+  return rows.map(({ id }) => id);
 }
 
 function whereOf(tenant: Tenant, { filter, onlyId }: ListScope, parameters: Parameters): string {
@@ -107,6 +119,19 @@ export function membersIn(sql: Sql, orgId: string) {
   const select = `select ${MEMBER_COLUMNS} from members m where m.org_id = $1::uuid`;
 
   return {
+    /**
+     * Changes of roles and statuses take turns within an organisation: two at once could each count on the ORG_ADMIN
+     * whom the other removes. Before any row lock of the transaction.
+     */
+    async takeTurn(): Promise<void> {
+      await sql.query('select 1 as locked from pg_advisory_xact_lock(hashtextextended($1, 0))', [
+        `members ${orgId}`,
+      ]);
+    },
+
+    /** Two of those who administrate the organisation now, or the only one. */
+    someActiveAdmins: (): Promise<string[]> => someActiveAdmins(sql, orgId),
+
     /** Keeps role and status as they are until the transaction ends; null when there is none. */
     hold: (id: string) => one(`${select} and m.id = $2::uuid for share`, id),
 
@@ -129,6 +154,15 @@ export function membersIn(sql: Sql, orgId: string) {
            epoch = m.epoch + 1, version = m.version + 1, updated_at = now()
            where m.org_id = $1::uuid and m.id = $2::uuid returning ${MEMBER_COLUMNS}`,
         ...[member.id, member.name, member.role],
+      ),
+
+    /** The member's access tokens are of an old epoch from here on. Lock the member before. */
+    update: (id: string, { role, status }: Pick<MemberRow, 'role' | 'status'>) =>
+      one(
+        `update members as m set role = $3, status = $4, archived_at = case when $4 = 'REMOVED' then now() end,
+           epoch = m.epoch + 1, version = m.version + 1, updated_at = now()
+           where m.org_id = $1::uuid and m.id = $2::uuid returning ${MEMBER_COLUMNS}`,
+        ...[id, role, status],
       ),
   };
 }

@@ -22,7 +22,7 @@ export interface RefreshTokenRow {
   isInGrace: boolean;
 }
 
-export type RevokedReason = 'LOGOUT' | 'TOKEN_REUSED';
+export type RevokedReason = 'LOGOUT' | 'TOKEN_REUSED' | 'MEMBER_CHANGED';
 
 const MS = `* interval '1 millisecond'`;
 
@@ -92,6 +92,15 @@ export function sessionsIn(sql: Sql, orgId: string) {
         `update sessions set revoked_at = now(), revoked_reason = $4
            where org_id = $1::uuid and id = $2::uuid and user_id = $3::uuid and revoked_at is null`,
         [orgId, id, userId, reason],
+      );
+    },
+
+    /** Ends all sessions of one person. Lock the member before. */
+    async revokeAllOf(userId: string, reason: RevokedReason): Promise<void> {
+      await sql.query(
+        `update sessions set revoked_at = now(), revoked_reason = $3
+           where org_id = $1::uuid and user_id = $2::uuid and revoked_at is null`,
+        [orgId, userId, reason],
       );
     },
   };

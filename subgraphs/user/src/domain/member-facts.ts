@@ -4,10 +4,10 @@ import type { MemberRow } from '../data/members.ts';
 const imageOf = ({ id, name, email, role, status }: MemberRow) => ({ id, name, email, role, status });
 
 /** Whoever joins does so in their own name: nobody was signed in before. */
-const commonOf = (row: MemberRow, requestId: string) => ({
+const commonOf = (row: MemberRow, requestId: string, actor = { userId: row.id }) => ({
   orgId: row.orgId,
   aggregate: row,
-  actor: { userId: row.id },
+  actor,
   requestId,
 });
 
@@ -38,10 +38,12 @@ export function memberUpdated(
   before: MemberRow,
   row: MemberRow,
   requestId: string,
+  /** Who changed them; the person themselves when absent. */
+  actor?: { readonly userId: string },
 ): FactOf<'member.updated'> {
   return makeFact({
     type: 'member.updated',
-    ...commonOf(row, requestId),
+    ...commonOf(row, requestId, actor),
     before: imageOf(before),
     after: imageOf(row),
   });

@@ -4,7 +4,7 @@ import type { Viewer } from '@taskflow/kit/identity';
 import { type Connection, type Cursors, connectionOf, pageArgs, scopeOf } from '@taskflow/kit/page';
 import { type MemberRow, oldestFirst } from '../data/members.ts';
 import type { UserStore } from '../data/store.ts';
-import { canListPeople } from './people-policy.ts';
+import { type Authority, canListPeople } from './people-policy.ts';
 
 export interface ListArgs {
   filter?: Filter | null | undefined;
@@ -29,6 +29,15 @@ export function createPeople(store: UserStore, { cursors }: { cursors: Cursors }
     present(row: MemberRow | null): MemberRow {
       if (row) return row;
       throw new DomainError('UNAUTHENTICATED', 'Sign in to do this.');
+    },
+
+    /** What the viewer may do with others follows from it. */
+    async authorityOf(viewer: Viewer): Promise<Authority> {
+      const [rows, someActiveAdmins] = await Promise.all([
+        findMany(viewer, [viewer.userId]),
+        store.members.someActiveAdmins(viewer),
+      ]);
+      return { viewer: rows[0] ?? null, someActiveAdmins };
     },
 
     async list(viewer: Viewer, { filter, first, after }: ListArgs): Promise<Connection<MemberRow>> {

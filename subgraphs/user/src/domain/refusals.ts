@@ -5,6 +5,10 @@ export const badInput = (field: string, message: string) =>
 
 export const forbidden = (message: string) => new DomainError('FORBIDDEN', message);
 
+/** The same for absent, foreign and invisible things. */
+export const notFound = (what: string, field: string) =>
+  new DomainError('NOT_FOUND', `${what} was not found.`, { field });
+
 export const conflict = (field: string, message: string) => new DomainError('CONFLICT', message, { field });
 
 /** The same for an unknown address, a wrong password, and a person who belongs to no organisation any more. */

@@ -1,6 +1,7 @@
-import { callOf, viewerOf } from '@taskflow/kit/call';
+import { type Changed, callOf, viewerOf } from '@taskflow/kit/call';
 import { payloadOf } from '@taskflow/kit/errors';
 import type { Context } from '../context.ts';
+import type { MemberRow } from '../data/members.ts';
 import type { SignedIn } from '../domain/sessions.ts';
 import type { MutationResolvers } from '../generated/graphql.ts';
 
@@ -10,6 +11,11 @@ async function establish(context: Context, signingIn: Promise<SignedIn>) {
   context.establish(viewer);
   return answer;
 }
+
+const changed = async (changing: Promise<Changed<MemberRow>>) => {
+  const { row, syncId } = await changing;
+  return { user: row, syncId };
+};
 
 export const Mutation: MutationResolvers = {
   register: (_, { input }, context) =>
@@ -35,4 +41,19 @@ export const Mutation: MutationResolvers = {
 
   inviteAccept: (_, { input }, context) =>
     payloadOf(input, () => establish(context, context.invites.accept(context.client, input))),
+
+  userRoleChange: (_, { input }, context, info) =>
+    payloadOf(input, () => changed(context.members.changeRole(callOf(context, info), input))),
+
+  userSuspend: (_, { input }, context, info) =>
+    payloadOf(input, () => changed(context.members.suspend(callOf(context, info), input))),
+
+  userReinstate: (_, { input }, context, info) =>
+    payloadOf(input, () => changed(context.members.reinstate(callOf(context, info), input))),
+
+  userRemove: (_, { input }, context, info) =>
+    payloadOf(input, () => changed(context.members.remove(callOf(context, info), input))),
+
+  organizationLeave: (_, { input }, context, info) =>
+    payloadOf(input, () => changed(context.members.leave(callOf(context, info), input))),
 };

@@ -1,6 +1,10 @@
+import { canChangeRole, canRemove, canSuspend } from '../domain/people-policy.ts';
 import type { UserResolvers } from '../generated/graphql.ts';
 
 export const User: UserResolvers = {
   __resolveReference: ({ id }, { loaders }) => loaders.user.load(id),
   isViewer: ({ id }, _, { viewer }) => id === viewer?.userId,
+  viewerCanChangeRole: async (row, _, { loaders }) => canChangeRole(await loaders.authority(), row),
+  viewerCanSuspend: async (row, _, { loaders }) => canSuspend(await loaders.authority(), row),
+  viewerCanRemove: async (row, _, { loaders }) => canRemove(await loaders.authority(), row),
 };

@@ -1,5 +1,19 @@
 /** Who may do what of schema/user.graphql. Everybody sees people by reference; a guest lists nobody but themselves. */
-import { ANYBODY, EVERYBODY_INSIDE, type Rules, SAME, SEEN_INSIDE } from './rule.ts';
+import {
+  ANYBODY,
+  EVERYBODY_INSIDE,
+  names,
+  type Outcome,
+  type Row,
+  type Rules,
+  SAME,
+  SEEN_INSIDE,
+} from './rule.ts';
+
+/** A guest does not find the person whom they name. */
+const CHANGES_PEOPLE: Row<Outcome> = {
+  ...{ inside: 'FORBIDDEN', ORG_ADMIN: 'yes', GUEST: 'NOT_FOUND', OUTSIDER: 'NOT_FOUND' },
+};
 
 export const user: Rules = {
   operations: {
@@ -41,12 +55,47 @@ export const user: Rules = {
         input: { token: await inviteToken(), name: 'Invited', password: 'correct horse battery' },
       }),
     },
+    'Mutation.userRoleChange': {
+      says: 'An ORG_ADMIN.',
+      roles: CHANGES_PEOPLE,
+      example: async ({ fresh }) => ({ input: { id: await fresh('User'), role: 'MANAGER' } }),
+    },
+    'Mutation.userSuspend': {
+      says: 'An ORG_ADMIN, anybody but themselves.',
+      roles: CHANGES_PEOPLE,
+      example: async ({ fresh }) => ({ input: { id: await fresh('User') } }),
+    },
+    'Mutation.userReinstate': {
+      says: 'An ORG_ADMIN.',
+      roles: CHANGES_PEOPLE,
+      example: async ({ fresh }) => ({ input: { id: await fresh('User') } }),
+    },
+    'Mutation.userRemove': {
+      says: 'An ORG_ADMIN.',
+      roles: CHANGES_PEOPLE,
+      example: async ({ fresh }) => ({ input: { id: await fresh('User') } }),
+    },
+    'Mutation.organizationLeave': {
+      says: 'Everybody but the last ORG_ADMIN, themselves.',
+      roles: { ...EVERYBODY_INSIDE, API_KEY: 'FORBIDDEN' },
+      example: () => ({ input: {} }),
+      as: 'newcomer',
+    },
+  },
+  ids: {
+    'UserRoleChangeInput.id': names('User'),
+    'UserSuspendInput.id': names('User'),
+    'UserReinstateInput.id': names('User'),
+    'UserRemoveInput.id': names('User'),
   },
   types: {
     User: {
       says: 'Everybody of the organisation.',
       roles: SEEN_INSIDE,
-      fields: { 'id name email role status isViewer createdAt updatedAt archivedAt version': SAME },
+      fields: {
+        'id name email role status isViewer createdAt updatedAt archivedAt version': SAME,
+        'viewerCanChangeRole viewerCanSuspend viewerCanRemove': SAME,
+      },
     },
     UserConnection: {
       says: 'Whoever asks.',
@@ -71,6 +120,11 @@ export const user: Rules = {
         'success userErrors accessToken accessTokenExpiresAt refreshToken user': SAME,
         'syncId clientMutationId': SAME,
       },
+    },
+    UserPayload: {
+      says: 'Whoever asks.',
+      roles: SEEN_INSIDE,
+      fields: { 'success userErrors user syncId clientMutationId': SAME },
     },
     LogoutPayload: {
       says: 'Whoever signs out.',

@@ -125,7 +125,7 @@ async function apply(
   const row = (await tx.members.update(before.id, wanted)) as MemberRow;
   if (row.status !== 'ACTIVE') await tx.sessions.revokeAllOf(row.id, 'MEMBER_CHANGED');
   await tx.audit(auditOriginOf(call), {
-    ...{ action: kind.action, target: { type: 'User', id: row.id } },
+    ...{ action: kind.action, target: { type: 'member', id: row.id } },
     ...{ before: standingOf(before), after: standingOf(row) },
   });
   const fact = memberUpdated(before, row, call.requestId, call.viewer);

@@ -78,7 +78,13 @@ export function createService(config: UserConfig, { observe, redisPrefix }: Serv
     }),
   });
   const accounts = createAccounts(store, { passwords, proof, sessions });
-  const invites = createInvites(store, { passwords, proof, sessions, ttlMs: config.USER_INVITE_TTL_MS });
+  const invites = createInvites(store, {
+    passwords,
+    proof,
+    sessions,
+    control,
+    ttlMs: config.USER_INVITE_TTL_MS,
+  });
   const members = createMembers(store, { control });
   const people = createPeople(store, { cursors });
   const retention = createRetention(database, log);

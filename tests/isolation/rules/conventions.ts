@@ -28,6 +28,6 @@ export const conventions: Rules = {
   },
   unions: {
     UserError: 'MutationError ConflictError',
-    ConflictEntity: 'Organization Team Project Task',
+    ConflictEntity: 'User Organization Team Project Task',
   },
 };

@@ -135,6 +135,15 @@ export function membersIn(sql: Sql, orgId: string) {
     /** Keeps role and status as they are until the transaction ends; null when there is none. */
     hold: (id: string) => one(`${select} and m.id = $2::uuid for share`, id),
 
+    /** The same for the owner of a refresh token. */
+    holdByToken: (tokenHash: Uint8Array) =>
+      one(
+        `${select} and m.id = (select s.user_id from sessions s
+             join refresh_tokens t on t.org_id = s.org_id and t.session_id = s.id
+             where t.org_id = $1::uuid and t.token_hash = $2::bytea) for share`,
+        tokenHash,
+      ),
+
     lock: (id: string) => one(`${select} and m.id = $2::uuid for update`, id),
 
     findByEmail: (email: string) => one(`${select} and m.email = $2`, email),

@@ -2,6 +2,7 @@ import { type Call, changeOnce } from '@taskflow/kit/call';
 import type { Role } from '@taskflow/kit/identity';
 import { syncIdOf } from '@taskflow/kit/outbox';
 import { v7 as uuidv7 } from 'uuid';
+import type { Control } from '../data/control.ts';
 import type { InviteRow } from '../data/invites.ts';
 import type { MemberRow } from '../data/members.ts';
 import type { OwnFact } from '../data/outbox.ts';
@@ -32,6 +33,7 @@ export interface InviteDeps {
   readonly passwords: Passwords;
   readonly proof: ProofOfIdentity;
   readonly sessions: Sessions;
+  readonly control: Control;
   readonly ttlMs: number;
 }
 
@@ -45,7 +47,7 @@ interface Newcomer {
 
 export type Invites = ReturnType<typeof createInvites>;
 
-export function createInvites(store: UserStore, { passwords, proof, sessions, ttlMs }: InviteDeps) {
+export function createInvites(store: UserStore, { passwords, proof, sessions, control, ttlMs }: InviteDeps) {
   return {
     /**
      * Invites an address. The token is answered this once, also when the request is repeated. Inviting an address again
@@ -94,6 +96,8 @@ export function createInvites(store: UserStore, { passwords, proof, sessions, tt
         await tx.appendFacts(fact);
         return { member, opened, syncId: syncIdOf(fact) };
       });
+      // Who comes back was refused by the routers until now.
+      if (joined.member.epoch > 1) await control.readmitUser(standingOf(joined.member));
       return sessions.signIn(joined.member, joined.opened, joined.syncId);
     },
   };
@@ -135,6 +139,7 @@ async function admit(
   return { member: readmitted, fact: memberUpdated(before, readmitted, requestId) };
 }
 
+const standingOf = ({ orgId, id: userId, epoch }: MemberRow) => ({ orgId, userId, epoch });
 const onlyAdmins = () => forbidden('Only an ORG_ADMIN may invite people.');
 const alreadyMember = (field: string) =>
   conflict(field, 'This person is already a member of the organisation.');

@@ -76,6 +76,8 @@ export function createSessions(store: UserStore, deps: SessionDeps) {
   }
 
   async function rotate(tx: UserTx, token: SecretToken): Promise<Rotation> {
+    // Before the session: who removes a member locks them in this order, and a circle would cost one of the two.
+    const member = await tx.members.holdByToken(token.hash);
     const session = await tx.sessions.lockByToken(token.hash);
     if (!session || session.isRevoked) return { outcome: 'refused' };
     const [newest, parent] = await tx.sessions.newestTokens(session.id, graceMs);
@@ -85,7 +87,6 @@ export function createSessions(store: UserStore, deps: SessionDeps) {
       await tx.sessions.revoke(session, 'TOKEN_REUSED');
       return { outcome: 'reused', session };
     }
-    const member = await tx.members.hold(session.userId);
     if (member?.status !== 'ACTIVE' || newest.isExpired) return { outcome: 'refused' };
     const isFirstUse = is(newest) === true;
     const generation = isFirstUse ? newest.generation + 1 : newest.generation;

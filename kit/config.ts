@@ -207,6 +207,16 @@ export const sharedVariables = {
   ),
 };
 
+/** Variables that every subgraph reads under the same name. */
+export const auditVariables = {
+  AUDIT_RETENTION_DAYS: int(90, { min: 1, max: 3_650 }).describe(
+    'How many days the audit log of each subgraph is kept.',
+  ),
+  AUDIT_CHECKPOINT_KEY: keyRing(`dev:${INSECURE_MARK}-audit-checkpoint-key`).describe(
+    'Signs what retention leaves in place of removed audit entries: "<key id>:<secret>", two comma-separated while rotating; the first signs.',
+  ),
+};
+
 /** The variables that the four subgraphs share, with the process name as prefix: `TASK_PORT`, … */
 export function subgraphVariables<P extends string>(prefix: P, defaultPort: number) {
   const name = prefix.toLowerCase();

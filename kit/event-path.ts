@@ -10,6 +10,7 @@
 
 import type pg from 'pg';
 import type { Apply } from './apply.ts';
+import type { AuditKeeping } from './audit-retention.ts';
 import { createEventStream, type EventStream } from './event-stream.ts';
 import { createFeed } from './feed.ts';
 import { createLive } from './live.ts';
@@ -30,6 +31,8 @@ export interface EventPathOptions {
   readonly consumers: readonly string[];
   readonly database: { readonly pool: TenantPool; readonly system: pg.Pool };
   readonly cursors: Cursors;
+  /** How long the audit log is kept. */
+  readonly audit: AuditKeeping;
   readonly redisUrl: string;
   /** Separates test runs on one Redis. */
   readonly redisPrefix?: string | undefined;
@@ -39,7 +42,7 @@ export interface EventPathOptions {
 export interface EventPath {
   readonly events: EventStream;
   readonly redis: RedisConnections;
-  /** After each commit that appended facts. */
+  /** After each commit that appended facts or audit entries. */
   poke(): void;
   start(apply: Pick<Apply, 'apply' | 'onExhausted'>): void;
   /** Ends subscriptions, finishes what is in hand. Safe to call twice. */
@@ -54,7 +57,14 @@ export function createEventPath(options: EventPathOptions): EventPath {
   const outbox = createOutboxReader(database.pool);
   const live = createLive(redis, log);
   const feed = createFeed({ source: service, live, outbox, log });
-  const relay = createRelay({ source: service, pool: database.system, redis, consumers, log });
+  const relay = createRelay({
+    source: service,
+    pool: database.system,
+    redis,
+    consumers,
+    audit: options.audit,
+    log,
+  });
   let consumer: ReturnType<typeof createConsumer> | null = null;
 
   return {

@@ -6,6 +6,8 @@ import { createSystemPool, TenantPool, type TenantPoolOptions } from './tenant-p
 
 export interface PlumbedDatabase {
   name: string;
+  /** Passes every wall. */
+  adminUrl: string;
   /** Runs statements on a connection of their own. */
   run(as: 'owner' | 'superuser', sql: string): Promise<pg.QueryResult>;
   app(options?: TenantPoolOptions): TenantPool;
@@ -24,7 +26,7 @@ export async function aDatabase(): Promise<PlumbedDatabase> {
     return pool;
   };
   return {
-    name,
+    ...{ name, adminUrl },
     run: (as, sql) => runAt(as === 'owner' ? ownerUrl : adminUrl, sql),
     app: (options = {}) => keep(new TenantPool({ connectionString: appUrl, ...options })),
     system: (options = {}) => keep(createSystemPool({ connectionString: systemUrl, ...options })),

@@ -6,6 +6,7 @@
  *   while leading, side by side:
  *     number    outbox ──▶ seq, contiguous per tenant, in id order ──▶ commit ──▶ in hand
  *     publish   in hand, or the backlog ──▶ PUBLISH hints, XADD work streams ──▶ mark, under the fencing token
+ *     seal      audit entries ──▶ a link of each tenant's chain, in the same way (audit-seal.ts)
  *     renew     the lease                        upkeep   partitions, retention, trimming
  *
  * Invariants: a fact is published only after its number is committed; it counts as published only after Redis has it;
@@ -15,6 +16,8 @@
  */
 import { hostname } from 'node:os';
 import type pg from 'pg';
+import { type AuditKeeping, createAuditRetention } from './audit-retention.ts';
+import { createAuditSeal } from './audit-seal.ts';
 import { createBell, createTroubles } from './background.ts';
 import type { Log } from './log.ts';
 import type { RedisConnections } from './redis.ts';
@@ -29,6 +32,8 @@ export interface RelayOptions {
   readonly redis: RedisConnections;
   /** Names of the services that consume this source: nothing is trimmed before all their groups exist. */
   readonly consumers: readonly string[];
+  /** How long the audit log is kept; without it nothing of it is removed. */
+  readonly audit?: AuditKeeping | undefined;
   readonly log: Log;
   readonly timing?: Partial<typeof TIMING>;
 }
@@ -48,7 +53,7 @@ export interface Relay {
   start(): void;
   /** Finishes the batch in hand and gives the lease back. Safe to call twice. */
   stop(): Promise<void>;
-  /** There is something new: call it after a commit that appended facts. Free. */
+  /** There is something new: call it after a commit that appended facts or audit entries. Free. */
   poke(): void;
   status(): RelayStatus;
 }
@@ -64,7 +69,12 @@ const TIMING = {
   pollMsMax: 250,
   /** How often an idle leader asks Redis whether it still has its data. */
   sentinelMs: 1_000,
+  /** Seals are in no hurry: gathered for this long they come in few statements, 5 a second at most. */
+  sealGatherMs: 200,
+  /** How often an idle leader looks for audit entries nobody poked about. */
+  sealPollMs: 1_000,
   upkeepMs: 60_000,
+  auditUpkeepMs: 3_600_000,
   /** Facts, their partitions and, without consumers, their work entries. Never less than 72 h: cursors promise it. */
   keepMs: 72 * 3_600_000,
 };
@@ -88,10 +98,14 @@ export function createRelay(options: RelayOptions): Relay {
   const holder = `${hostname()}:${process.pid}`;
   const outbox = createRelayOutbox(options.pool, { holder, leaseMs: timing.leaseMs });
   const streams = createRelayStreams(options.redis, source);
+  const auditSeal = createAuditSeal(options.pool, source);
+  const auditRetention =
+    options.audit && createAuditRetention(options.pool, { source, keeping: options.audit, log });
   const troubles = createTroubles(log);
   const counts = { numbered: 0, published: 0, reappended: 0 };
   const toNumber = createBell();
   const toPublish = createBell();
+  const toSeal = createBell();
   const quiet = createBell();
   let state: RelayStatus['state'] = 'standby';
   let isStopping = false;
@@ -111,7 +125,7 @@ export function createRelay(options: RelayOptions): Relay {
   };
   function endTerm(): void {
     isDeposed = true;
-    for (const bell of [toNumber, toPublish, quiet]) bell.ring();
+    for (const bell of [toNumber, toPublish, toSeal, quiet]) bell.ring();
   }
 
   async function run(): Promise<void> {
@@ -128,7 +142,10 @@ export function createRelay(options: RelayOptions): Relay {
     hasBacklog = true;
     inHand = [];
     log.info({ token: term.token }, 'this relay leads');
-    await Promise.all([keepLease(term), numberAll(term), publishAll(term), keepUp(), keepTrimmed()]);
+    await Promise.all([
+      ...[keepLease(term), numberAll(term), publishAll(term), sealAll(term)],
+      ...[keepUp(), keepTrimmed(), keepAuditLog()],
+    ]);
     state = 'standby';
     if (isDeposed) log.warn({ token: term.token }, 'another relay may lead by now');
     else await outbox.release(term).catch(() => {});
@@ -238,6 +255,22 @@ export function createRelay(options: RelayOptions): Relay {
     log.info({ facts: counts.reappended }, 'all retained facts were appended again');
   }
 
+  async function sealAll(term: Term): Promise<void> {
+    while (isLeading()) {
+      const sealed = await troubles.watch('sealing', () => auditSeal.seal(term, BATCH));
+      if (sealed === BATCH) continue;
+      await toSeal.wait(timing.sealPollMs);
+      await rest(timing.sealGatherMs);
+    }
+  }
+
+  async function keepAuditLog(): Promise<void> {
+    while (isLeading() && auditRetention) {
+      await troubles.watch('audit retention', () => auditRetention.run());
+      await rest(timing.auditUpkeepMs);
+    }
+  }
+
   async function keepUp(): Promise<void> {
     const { keepMs } = timing;
     const keep = { keepMs, inboxKeepMs: INBOX_KEEP_FACTOR * keepMs, keyKeepMs: KEY_KEEP_MS };
@@ -260,11 +293,14 @@ export function createRelay(options: RelayOptions): Relay {
     },
     async stop() {
       isStopping = true;
-      for (const bell of [toNumber, toPublish, quiet]) bell.ring();
+      for (const bell of [toNumber, toPublish, toSeal, quiet]) bell.ring();
       await running;
       state = 'stopped';
     },
-    poke: () => toNumber.ring(),
+    poke() {
+      toNumber.ring();
+      toSeal.ring();
+    },
     status: () => ({
       state,
       isUpToDate: state === 'leading' && !hasBacklog && inHand.length === 0 && !troubles.has('publishing'),

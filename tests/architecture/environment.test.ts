@@ -17,6 +17,8 @@ it('every variable that .env.example explains belongs to a process, by its prefi
     'PORT',
     'POSTGRES_ADMIN_URL',
     'DATABASE_PASSWORD',
+    'AUDIT_RETENTION_DAYS',
+    'AUDIT_CHECKPOINT_KEY',
     'MAIL_SEAL_KEY',
   ];
   const strangers = names.filter(

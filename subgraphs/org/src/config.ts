@@ -1,6 +1,12 @@
-import { type Config, readConfig, sharedVariables, subgraphVariables } from '@taskflow/kit/config';
+import {
+  auditVariables,
+  type Config,
+  readConfig,
+  sharedVariables,
+  subgraphVariables,
+} from '@taskflow/kit/config';
 
-export const variables = { ...sharedVariables, ...subgraphVariables('ORG', 4002) };
+export const variables = { ...sharedVariables, ...auditVariables, ...subgraphVariables('ORG', 4002) };
 
 export type OrgConfig = Config<typeof variables>;
 

@@ -1,6 +1,12 @@
-import { type Config, readConfig, sharedVariables, subgraphVariables } from '@taskflow/kit/config';
+import {
+  auditVariables,
+  type Config,
+  readConfig,
+  sharedVariables,
+  subgraphVariables,
+} from '@taskflow/kit/config';
 
-export const variables = { ...sharedVariables, ...subgraphVariables('TASK', 4003) };
+export const variables = { ...sharedVariables, ...auditVariables, ...subgraphVariables('TASK', 4003) };
 
 export type TaskConfig = Config<typeof variables>;
 

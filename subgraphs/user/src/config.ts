@@ -1,4 +1,5 @@
 import {
+  auditVariables,
   type Config,
   int,
   keyRing,
@@ -14,6 +15,7 @@ const DAY_MS = 86_400_000;
 
 export const variables = {
   ...sharedVariables,
+  ...auditVariables,
   ...subgraphVariables('USER', 4001),
   MAIL_SEAL_KEY: keyRing('dev:insecure-for-production-mail-seal-key').describe(
     'Seals the tokens of mails from user to notification; the same for both: "<key id>:<secret>", two comma-separated while rotating; the first seals.',

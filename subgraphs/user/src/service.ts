@@ -1,4 +1,5 @@
 import { createApply } from '@taskflow/kit/apply';
+import { keepingOf } from '@taskflow/kit/audit-retention';
 import { parseKeyRing } from '@taskflow/kit/config';
 import { createEventPath } from '@taskflow/kit/event-path';
 import { createLog } from '@taskflow/kit/log';
@@ -49,7 +50,7 @@ export function createService(config: UserConfig, { observe, redisPrefix }: Serv
   });
   const path = createEventPath({
     ...{ service: 'user', ...routesOf('user') },
-    ...{ database, cursors, redisUrl: config.REDIS_URL, redisPrefix, log },
+    ...{ database, cursors, audit: keepingOf(config), redisUrl: config.REDIS_URL, redisPrefix, log },
   });
   database.onCommit(path.poke);
 

@@ -10,7 +10,11 @@ export const notification: Rules = {
       roles: NAMED_INSIDE,
       example: ({ own }) => ({ input: { ids: [own('Notification')] } }),
     },
-    'Subscription.notificationEvents': { says: 'Each person their own inbox.', roles: EVERYBODY_INSIDE },
+    'Subscription.notificationEvents': {
+      says: 'Each person their own inbox.',
+      roles: EVERYBODY_INSIDE,
+      tellsOf: 'Notification',
+    },
   },
   ids: {
     'NotificationMarkReadInput.ids': names('Notification'),

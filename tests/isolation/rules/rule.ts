@@ -64,6 +64,8 @@ export interface OperationRule {
   readonly example?: (mine: Mine) => Args | Promise<Args>;
   /** `session`: called in a session of its own, which the call may end. `newcomer`: by a person of their own. */
   readonly as?: 'session' | 'newcomer';
+  /** Of a subscription: something that happens to the caller's own thing of this kind is an event of it. */
+  readonly tellsOf?: Thing;
 }
 
 /**

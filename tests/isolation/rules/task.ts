@@ -39,6 +39,7 @@ export const task: Rules = {
     'Subscription.taskEvents': {
       says: 'Everybody, the changes of what they see.',
       roles: NAMED_INSIDE,
+      tellsOf: 'Task',
       example: ({ own }) => ({ filter: { taskId: own('Task') } }),
     },
   },

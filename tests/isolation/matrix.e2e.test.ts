@@ -1,0 +1,30 @@
+/** The table of `rules/`, tried: every operation × every role × ids of every kind, over HTTP and WebSocket. */
+import { beforeAll, expect, it } from 'vitest';
+import { lookBehind } from '../kit/behind.ts';
+import { aSupergraph } from '../kit/supergraph.ts';
+import { aWorld, tryMatrix, type World } from './matrix/matrix.ts';
+import { ROLES } from './rules/rule.ts';
+import { fields, ids } from './rules/table.ts';
+
+/** The documents select everything there is. */
+const WIDE = {
+  ...{ ROUTER_VIEWER_REQUESTS_MAX: '0', ROUTER_ADDRESS_REQUESTS_MAX: '0', ROUTER_DEPTH_MAX: '30' },
+  ...{ ROUTER_TOKENS_MAX: '20000', ROUTER_SELECTIONS_MAX: '100000', ROUTER_ALIASES_MAX: '1000' },
+  ...{ ROUTER_DOCUMENT_BYTES_MAX: '524288' },
+};
+
+let world: World;
+
+beforeAll(async () => {
+  const supergraph = await aSupergraph({ env: WIDE });
+  world = await aWorld(supergraph, lookBehind(supergraph));
+});
+
+it('every operation, by every role, with ids of every kind, does what its rule says', async () => {
+  const { findings, cases, operations, ms } = await tryMatrix(world);
+  console.log(
+    `isolation matrix: ${operations} operations, ${fields.size} fields, ${ids.size} ids × ${ROLES.length} roles: ` +
+      `${cases} calls in ${(ms / 1000).toFixed(1)} s`,
+  );
+  expect(findings).toEqual([]);
+}, 300_000);

@@ -1,0 +1,211 @@
+/**
+ * Tries the table. Nothing may be shown, named or changed across the border of two organisations, nor within one against
+ * the rules.
+ *
+ *   1  ours:      reads, and every call with a strange id. Nothing is written, so that answers can be compared
+ *   2  ours:      what is allowed, one after the other, and the subscriptions
+ *                 ─▶ no row of theirs has changed
+ *   3  theirs:    the same by an outsider, who names our things
+ *                 ─▶ no row of ours has changed
+ */
+import type { Behind } from '../../kit/behind.ts';
+import type { Answer, TestClient } from '../../kit/client.ts';
+import type { TestSupergraph } from '../../kit/supergraph.ts';
+import type { Role } from '../rules/rule.ts';
+import { operations as operationRules } from '../rules/table.ts';
+import { readSubjects } from '../supergraph-schema.ts';
+import { comparable, idsIn, outcomeOf, overstepsIn, type Seen, understatedIn } from './answers.ts';
+import { type Case, casesOf, personRoleOf, type Sides, sideOf, triedRoles } from './cases.ts';
+import { operationOf } from './documents.ts';
+import { aScene } from './scene.ts';
+import { trySubscriptions } from './subscriptions.ts';
+import { createTenantPrints, type TenantPrints } from './tenant-prints.ts';
+
+/** In every name and title of the other organisation, and of ours. */
+const CANARIES = { ours: 'Ourselves', theirs: 'Zzforeign' };
+
+/** Requests at once: the half second that an absent reference is waited for passes for all of them together. */
+const AT_ONCE = 12;
+
+export interface MatrixReport {
+  /** Each cell that is not what its rule says, one sentence each. */
+  findings: string[];
+  cases: number;
+  operations: number;
+  seen: Seen;
+  ms: number;
+}
+
+export interface World {
+  readonly supergraph: TestSupergraph;
+  readonly behind: Behind;
+  readonly prints: TenantPrints;
+  readonly sides: Sides;
+}
+
+/** Call it in beforeAll. */
+export async function aWorld(supergraph: TestSupergraph, behind: Behind): Promise<World> {
+  const prints = await createTenantPrints(behind);
+  const [ours, theirs] = await Promise.all([
+    aScene(supergraph.client, CANARIES.ours),
+    aScene(supergraph.client, CANARIES.theirs),
+  ]);
+  await behind.settled();
+  return { supergraph, behind, prints, sides: { ours, theirs } };
+}
+
+/** Call it in a test: its sockets close when that test ends. */
+export async function tryMatrix(world: World): Promise<MatrixReport> {
+  const startedAt = performance.now();
+  const { sides, behind, prints } = world;
+  const { schema, operations: subjects } = readSubjects();
+  const operations = subjects.map(({ key }) => operationOf(schema, key));
+  const seen: Seen = { shown: new Set(), types: new Set() };
+  const cases: Case[] = [];
+  for (const operation of operations) {
+    const made = triedRoles(operation).map((role) => casesOf(operation, role, sides));
+    cases.push(...(await Promise.all(made)).flat());
+  }
+  await behind.settled();
+
+  const findings: string[] = [];
+  const given = new Set(cases.filter(({ isGiven }) => isGiven).map(({ sent }) => sent));
+  const isHttp = ({ operation }: Case) => operation.kind !== 'Subscription';
+  for (const side of ['ours', 'theirs'] as const) {
+    const tried = cases.filter(({ role }) => (role === 'OUTSIDER') === (side === 'theirs'));
+    const bystander = side === 'ours' ? sides.theirs : sides.ours;
+    const border = {
+      ids: new Set([...(await prints.ids(bystander.orgId))].filter((id) => !given.has(id))),
+      canary: new RegExp(side === 'ours' ? CANARIES.theirs : CANARIES.ours, 'i'),
+    };
+    const before = await prints.of(bystander.orgId);
+    const judge = createJudge(world, border, seen, findings);
+
+    await inParallel(
+      AT_ONCE,
+      tried.filter((one) => isHttp(one) && !one.isWrite),
+      judge.try,
+    );
+    for (const one of tried.filter((one) => isHttp(one) && one.isWrite)) await judge.try(one);
+    await trySubscriptions(
+      world,
+      tried.filter((one) => !isHttp(one)),
+      judge,
+    );
+    findings.push(...judge.differences());
+
+    await behind.settled();
+    const after = await prints.of(bystander.orgId);
+    for (const [table, print] of Object.entries(after)) {
+      if (print !== before[table]) findings.push(`${table}: rows of the other organisation have changed`);
+    }
+  }
+  findings.push(...understatedIn(seen));
+  return {
+    findings,
+    cases: cases.length,
+    operations: operations.length,
+    seen,
+    ms: performance.now() - startedAt,
+  };
+}
+
+export interface Border {
+  /** What must not be in an answer: the other organisation's identifiers, and the word in all of its names. */
+  readonly ids: ReadonlySet<string>;
+  readonly canary: RegExp;
+}
+
+export interface Judge {
+  /** Makes the call and looks at its answer. */
+  try(one: Case): Promise<void>;
+  /** Looks at an answer that came by another way. */
+  look(
+    one: Case,
+    text: string,
+    told: { data: Record<string, unknown> | null; errors: Answer['errors'] },
+  ): void;
+  complain(one: Case, complaint: string): void;
+  /** Answers of one group that are not the same bytes. */
+  differences(): string[];
+}
+
+function createJudge({ supergraph, sides }: World, border: Border, seen: Seen, findings: string[]): Judge {
+  const groups = new Map<string, { one: Case; text: string }[]>();
+
+  const complain = ({ operation, role, kind, at }: Case, complaint: string) => {
+    const with_ = kind === 'own' ? 'with own things' : `with ${kind} id in ${at}`;
+    findings.push(`${operation.key} as ${role} ${with_}: ${complaint}`);
+  };
+
+  const look: Judge['look'] = (one, text, told) => {
+    const { operation, role, expected, group, sent } = one;
+    const outcome = outcomeOf(operation.name, told);
+    if (!expected.includes(outcome)) {
+      complain(one, `${outcome} instead of ${expected.join(' or ')} (${text.slice(0, 300)})`);
+    }
+    const named = idsIn(JSON.stringify(one.args));
+    const unseen =
+      role === 'ANONYMOUS' ? new Set<string>() : sideOf(role, sides).invisibleIds(personRoleOf(role));
+    for (const id of idsIn(text)) {
+      if (named.has(id)) continue;
+      if (border.ids.has(id)) complain(one, `shows ${id}, which belongs to the other organisation`);
+      if (unseen.has(id)) complain(one, `shows ${id}, which ${role} must not see`);
+    }
+    if (border.canary.test(text)) complain(one, 'shows a name of the other organisation');
+    const viewer = viewerAfter(told.data) ?? {
+      role,
+      id: sideOf(role, sides).people[personRoleOf(role)].id,
+    };
+    for (const overstep of new Set(overstepsIn(told.data, viewer, seen))) complain(one, overstep);
+    if (group !== null) {
+      groups.set(group, [...(groups.get(group) ?? []), { one, text: comparable(text, sent) }]);
+    }
+  };
+
+  return {
+    complain,
+    look,
+    async try(one) {
+      const client = await clientFor(one, supergraph.client, sides);
+      const answer = await client.send(one.operation.document, one.args);
+      look(one, `${answer.status} ${answer.text}`, answer);
+    },
+    differences: () =>
+      [...groups.values()].flatMap((answers) => {
+        const absent = answers.find(({ one }) => one.kind === 'absent');
+        return answers
+          .filter(({ text }) => text !== absent?.text)
+          .map(
+            ({ one, text }) =>
+              `${one.operation.key} as ${one.role} with ${one.kind} id in ${one.at}: not the bytes of an absent one: ` +
+              `${text.slice(0, 300)} ≠ ${absent?.text.slice(0, 300)}`,
+          );
+      }),
+  };
+}
+
+/** Who signs in is the viewer of the rest of the answer. */
+function viewerAfter(data: Record<string, unknown> | null): { role: Role; id: string } | null {
+  const [payload] = Object.values(data ?? {}) as { __typename?: string; user?: { id: string; role: Role } }[];
+  return (payload?.__typename === 'AuthPayload' && payload.user) || null;
+}
+
+async function clientFor(one: Case, client: TestClient, sides: Sides): Promise<TestClient> {
+  if (one.role === 'ANONYMOUS') return client.as(null);
+  const scene = sideOf(one.role, sides);
+  const role = personRoleOf(one.role);
+  const person = scene.people[role];
+  const how = one.kind === 'own' ? operationRules.get(one.operation.key)?.as : undefined;
+  if (how === 'newcomer') return (await scene.newcomer(role)).client;
+  if (how === 'session') return client.as((await scene.session(person)).accessToken);
+  return person.client;
+}
+
+async function inParallel<T>(width: number, items: readonly T[], work: (item: T) => Promise<void>) {
+  const queue = [...items];
+  const worker = async () => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: width }, worker));
+}

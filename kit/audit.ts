@@ -12,6 +12,7 @@ import { randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { digestOf, SALT_BYTES } from './audit-chain.ts';
 import type { Call } from './call.ts';
+import type { Fact } from './outbox.ts';
 import type { Sql } from './sql.ts';
 
 /** Who acted, and from where. */
@@ -50,6 +51,12 @@ export interface AuditDetails {
 export const auditOriginOf = ({ viewer, requestId, address, userAgent }: Call): AuditOrigin => ({
   ...{ actorId: viewer.userId, sessionId: viewer.sessionId },
   ...{ requestId, address, userAgent },
+});
+
+/** The line of a change that a fact tells of: the same word, the same images. */
+export const entryOf = ({ type, aggregate, before, after }: Fact): AuditEntry => ({
+  ...{ action: type, target: { type: aggregate.type, id: aggregate.id } },
+  ...{ before, after },
 });
 
 /** The limits of the sessions' columns; a longer one says nothing more. */

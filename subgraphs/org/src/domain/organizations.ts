@@ -1,3 +1,4 @@
+import { auditOriginOf, entryOf } from '@taskflow/kit/audit';
 import { type Call, type Changed, changeOnce } from '@taskflow/kit/call';
 import { requireVersion } from '@taskflow/kit/changes';
 import type { Viewer } from '@taskflow/kit/identity';
@@ -56,6 +57,7 @@ export function createOrganizations(store: OrgStore) {
             ...{ before: imageOf(before), after: imageOf(row) },
           });
           await tx.appendFacts(fact);
+          await tx.audit(auditOriginOf(call), entryOf(fact));
           return { row, syncId: syncIdOf(fact) };
         },
         () => getOwn(viewer),

@@ -1,3 +1,4 @@
+import { auditOriginOf, entryOf } from '@taskflow/kit/audit';
 import { type Call, type Changed, changeOnce } from '@taskflow/kit/call';
 import { requireVersion } from '@taskflow/kit/changes';
 import { DomainError } from '@taskflow/kit/errors';
@@ -189,9 +190,10 @@ const imageOf = ({ id, key, name }: ProjectRow, teamIds: string[]) => ({ id, key
 
 async function tell(
   tx: OrgTx,
-  { viewer, requestId }: Call,
+  call: Call,
   change: { before: ReturnType<typeof imageOf> | null; row: ProjectRow; teamIds: string[] },
 ): Promise<string> {
+  const { viewer, requestId } = call;
   const { before, row, teamIds } = change;
   const common = { orgId: viewer.orgId, aggregate: row, actor: viewer, requestId };
   const after = imageOf(row, teamIds);
@@ -199,5 +201,6 @@ async function tell(
     ? makeFact({ type: 'project.updated', ...common, before, after })
     : makeFact({ type: 'project.created', ...common, before: null, after });
   await tx.appendFacts(fact);
+  await tx.audit(auditOriginOf(call), entryOf(fact));
   return syncIdOf(fact);
 }

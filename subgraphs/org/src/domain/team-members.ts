@@ -1,3 +1,4 @@
+import { auditOriginOf, entryOf } from '@taskflow/kit/audit';
 import { type Call, type Changed, changeOnce } from '@taskflow/kit/call';
 import { isUuid } from '@taskflow/kit/filter';
 import type { Viewer } from '@taskflow/kit/identity';
@@ -145,6 +146,7 @@ async function tellAdded(tx: OrgTx, call: Call, before: TeamMemberRow | null, ro
   const images = { before: before && imageOf(before), after: imageOf(row) };
   const fact = makeFact({ type: 'team.member-added', ...commonOf(call, row), ...images });
   await tx.appendFacts(fact);
+  await tx.audit(auditOriginOf(call), entryOf(fact));
   return syncIdOf(fact);
 }
 
@@ -152,5 +154,6 @@ async function tellRemoved(tx: OrgTx, call: Call, before: TeamMemberRow, row: Te
   const images = { before: imageOf(before), after: imageOf(row) };
   const fact = makeFact({ type: 'team.member-removed', ...commonOf(call, row), ...images });
   await tx.appendFacts(fact);
+  await tx.audit(auditOriginOf(call), entryOf(fact));
   return syncIdOf(fact);
 }

@@ -1,3 +1,4 @@
+import { auditOriginOf, entryOf } from '@taskflow/kit/audit';
 import { type Call, type Changed, changeOnce } from '@taskflow/kit/call';
 import { requireVersion } from '@taskflow/kit/changes';
 import { isUuid } from '@taskflow/kit/filter';
@@ -164,5 +165,6 @@ async function tell(tx: OrgTx, call: Call, before: TeamRow | null, row: TeamRow)
     ? makeFact({ type: 'team.updated', ...common, before: imageOf(before), after: imageOf(row) })
     : makeFact({ type: 'team.created', ...common, before: null, after: imageOf(row) });
   await tx.appendFacts(fact);
+  await tx.audit(auditOriginOf(call), entryOf(fact));
   return syncIdOf(fact);
 }

@@ -1,3 +1,4 @@
+import { auditOriginOf, entryOf } from '@taskflow/kit/audit';
 import { type Call, type Changed, changeOnce } from '@taskflow/kit/call';
 import { requireVersion } from '@taskflow/kit/changes';
 import { isUuid } from '@taskflow/kit/filter';
@@ -120,6 +121,7 @@ async function tell(tx: TaskTx, call: Call, before: TaskRow | null, after: TaskR
   await tx.appendFacts(...facts);
   const [change] = facts;
   if (!change) throw new Error('a change of a task makes at least one fact');
+  await tx.audit(auditOriginOf(call), entryOf(change));
   return syncIdOf(change);
 }
 

@@ -51,6 +51,13 @@ export function createAccounts(store: UserStore, { passwords, proof, sessions }:
         const opened = await sessions.open(tx, founder, client);
         const joined = memberJoined(founder, client.requestId);
         await tx.appendFacts(organizationFounded(founder, organizationName, client.requestId), joined);
+        await tx.audit(
+          { ...client, actorId: id, sessionId: opened.sessionId },
+          {
+            ...{ action: 'organization.founded', target: { type: 'organization', id: orgId } },
+            after: { name: organizationName, founder: { name, email } },
+          },
+        );
         return { founder, opened, syncId: syncIdOf(joined) };
       });
       return sessions.signIn(founded.founder, founded.opened, founded.syncId);
@@ -74,7 +81,12 @@ export function createAccounts(store: UserStore, { passwords, proof, sessions }:
     const { row, opened } = await store.transaction(member, async (tx) => {
       const row = await tx.members.hold(member.id);
       if (row?.status !== 'ACTIVE') throw wrongCredentials();
-      return { row, opened: await sessions.open(tx, row, client) };
+      const opened = await sessions.open(tx, row, client);
+      await tx.audit(
+        { ...client, actorId: row.id, sessionId: opened.sessionId },
+        { action: 'login.succeeded', target: { type: 'session', id: opened.sessionId } },
+      );
+      return { row, opened };
     });
     return sessions.signIn(row, opened, null);
   }

@@ -1,3 +1,4 @@
+import { auditOriginOf } from '@taskflow/kit/audit';
 import { type Call, changeOnce } from '@taskflow/kit/call';
 import type { Role } from '@taskflow/kit/identity';
 import { syncIdOf } from '@taskflow/kit/outbox';
@@ -70,6 +71,10 @@ export function createInvites(store: UserStore, { passwords, proof, sessions, co
           const invite = { id: uuidv7(), email, role: input.role, createdBy: viewer.userId };
           const row = await tx.invites.insert({ ...invite, tokenHash: token.hash }, ttlMs);
           shownOnce = token.text;
+          await tx.audit(auditOriginOf(call), {
+            ...{ action: 'invite.created', target: { type: 'invite', id: row.id } },
+            after: { email, role: row.role, expiresAt: row.expiresAt },
+          });
           return { row, syncId: null };
         },
         (id) => store.invites.find(viewer, id),
@@ -94,6 +99,13 @@ export function createInvites(store: UserStore, { passwords, proof, sessions, co
         if (!(await tx.invites.accept(invite.id, member.id))) throw badInvite();
         const opened = await sessions.open(tx, member, client);
         await tx.appendFacts(fact);
+        await tx.audit(
+          { ...client, actorId: member.id, sessionId: opened.sessionId },
+          {
+            ...{ action: 'invite.accepted', target: { type: 'invite', id: invite.id } },
+            after: { memberId: member.id, name: member.name, email: member.email, role: member.role },
+          },
+        );
         return { member, opened, syncId: syncIdOf(fact) };
       });
       // Who comes back was refused by the routers until now.

@@ -8,6 +8,8 @@
  * The session's row lock puts concurrent uses in order. Only hashes are stored; a child is HMAC(key, family, generation,
  * parent), so that it can be told again to whoever shows the parent, and to nobody else.
  */
+import { auditOriginOf } from '@taskflow/kit/audit';
+import type { Call } from '@taskflow/kit/call';
 import type { Viewer } from '@taskflow/kit/identity';
 import { v7 as uuidv7 } from 'uuid';
 import type { Control } from '../data/control.ts';
@@ -129,9 +131,16 @@ export function createSessions(store: UserStore, deps: SessionDeps) {
     },
 
     /** Ends the viewer's session, its tokens and its sockets. Safe to call twice. */
-    async end(viewer: Viewer): Promise<void> {
+    async end(call: Call): Promise<void> {
+      const { viewer } = call;
       const session = { id: viewer.sessionId, userId: viewer.userId };
-      await store.transaction(viewer, (tx) => tx.sessions.revoke(session, 'LOGOUT'));
+      await store.transaction(viewer, async (tx) => {
+        await tx.sessions.revoke(session, 'LOGOUT');
+        await tx.audit(auditOriginOf(call), {
+          ...{ action: 'session.revoked', target: { type: 'session', id: session.id } },
+          after: { reason: 'LOGOUT' },
+        });
+      });
       await control.revokeSession(viewer);
     },
   };

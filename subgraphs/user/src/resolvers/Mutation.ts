@@ -1,4 +1,4 @@
-import { type Changed, callOf, viewerOf } from '@taskflow/kit/call';
+import { type Changed, callOf } from '@taskflow/kit/call';
 import { payloadOf } from '@taskflow/kit/errors';
 import type { Context } from '../context.ts';
 import type { MemberRow } from '../data/members.ts';
@@ -27,9 +27,9 @@ export const Mutation: MutationResolvers = {
   tokenRefresh: (_, { input }, context) =>
     payloadOf(input, () => establish(context, context.sessions.refresh(input))),
 
-  logout: (_, _args, context) =>
+  logout: (_, _args, context, info) =>
     payloadOf(null, async () => {
-      await context.sessions.end(viewerOf(context));
+      await context.sessions.end(callOf(context, info));
       return { syncId: null };
     }),
 

@@ -85,8 +85,11 @@ function complaintOf(field: string, value: unknown, role: Role, isSelf: boolean)
 const isNothing = (value: unknown): boolean =>
   value === null || value === undefined || (Array.isArray(value) && value.length === 0);
 
-/** Whether a payload has something in it depends on whether the mutation was allowed, which its own rule says. */
-const DEPENDS_ON_OUTCOME = /Payload$|Error$/;
+/**
+ * Whether a payload has something in it depends on whether the mutation was allowed, which its own rule says; signs of life
+ * come when they come.
+ */
+const DEPENDS_ON_OUTCOME = /Payload$|Error$|^StreamHeartbeat$|^ResyncRequired$/;
 
 /** Fields that a role may read by their rule, that somebody was shown, and this role never: the rule promises too much. */
 export function understatedIn({ shown }: Seen): string[] {

@@ -9,12 +9,12 @@
  *                 ─▶ no row of ours has changed
  */
 import type { Behind } from '../../kit/behind.ts';
-import type { Answer, TestClient } from '../../kit/client.ts';
+import type { TestClient } from '../../kit/client.ts';
 import type { TestSupergraph } from '../../kit/supergraph.ts';
 import type { Role } from '../rules/rule.ts';
 import { operations as operationRules } from '../rules/table.ts';
 import { readSubjects } from '../supergraph-schema.ts';
-import { comparable, idsIn, outcomeOf, overstepsIn, type Seen, understatedIn } from './answers.ts';
+import { comparable, idsIn, outcomeOf, overstepsIn, type Seen, type Told, understatedIn } from './answers.ts';
 import { type Case, casesOf, personRoleOf, type Sides, sideOf, triedRoles } from './cases.ts';
 import { operationOf } from './documents.ts';
 import { aScene } from './scene.ts';
@@ -120,11 +120,7 @@ export interface Judge {
   /** Makes the call and looks at its answer. */
   try(one: Case): Promise<void>;
   /** Looks at an answer that came by another way. */
-  look(
-    one: Case,
-    text: string,
-    told: { data: Record<string, unknown> | null; errors: Answer['errors'] },
-  ): void;
+  look(one: Case, text: string, told: Told, callerId?: string): void;
   complain(one: Case, complaint: string): void;
   /** Answers of one group that are not the same bytes. */
   differences(): string[];
@@ -138,7 +134,7 @@ function createJudge({ supergraph, sides }: World, border: Border, seen: Seen, f
     findings.push(`${operation.key} as ${role} ${with_}: ${complaint}`);
   };
 
-  const look: Judge['look'] = (one, text, told) => {
+  const look: Judge['look'] = (one, text, told, callerId) => {
     const { operation, role, expected, group, sent } = one;
     const outcome = outcomeOf(operation.name, told);
     if (!expected.includes(outcome)) {
@@ -155,7 +151,7 @@ function createJudge({ supergraph, sides }: World, border: Border, seen: Seen, f
     if (border.canary.test(text)) complain(one, 'shows a name of the other organisation');
     const viewer = viewerAfter(told.data) ?? {
       role,
-      id: sideOf(role, sides).people[personRoleOf(role)].id,
+      id: callerId ?? sideOf(role, sides).people[personRoleOf(role)].id,
     };
     for (const overstep of new Set(overstepsIn(told.data, viewer, seen))) complain(one, overstep);
     if (group !== null) {
@@ -167,9 +163,9 @@ function createJudge({ supergraph, sides }: World, border: Border, seen: Seen, f
     complain,
     look,
     async try(one) {
-      const client = await clientFor(one, supergraph.client, sides);
+      const { client, callerId } = await callerOf(one, supergraph.client, sides);
       const answer = await client.send(one.operation.document, one.args);
-      look(one, `${answer.status} ${answer.text}`, answer);
+      look(one, `${answer.status} ${answer.text}`, answer, callerId);
     },
     differences: () =>
       [...groups.values()].flatMap((answers) => {
@@ -191,15 +187,14 @@ function viewerAfter(data: Record<string, unknown> | null): { role: Role; id: st
   return (payload?.__typename === 'AuthPayload' && payload.user) || null;
 }
 
-async function clientFor(one: Case, client: TestClient, sides: Sides): Promise<TestClient> {
-  if (one.role === 'ANONYMOUS') return client.as(null);
+async function callerOf(one: Case, client: TestClient, sides: Sides) {
+  if (one.role === 'ANONYMOUS') return { client: client.as(null), callerId: '' };
   const scene = sideOf(one.role, sides);
   const role = personRoleOf(one.role);
-  const person = scene.people[role];
   const how = one.kind === 'own' ? operationRules.get(one.operation.key)?.as : undefined;
-  if (how === 'newcomer') return (await scene.newcomer(role)).client;
-  if (how === 'session') return client.as((await scene.session(person)).accessToken);
-  return person.client;
+  const person = how === 'newcomer' ? await scene.newcomer(role) : scene.people[role];
+  const token = how === 'session' ? (await scene.session(person)).accessToken : person.accessToken;
+  return { client: client.as(token), callerId: person.id };
 }
 
 async function inParallel<T>(width: number, items: readonly T[], work: (item: T) => Promise<void>) {

@@ -24,12 +24,15 @@ export interface FullOperation extends Omit<OperationRule, 'roles'> {
   readonly roles: FullRow<Outcome>;
 }
 
+/** With false, the column waits for keys to exist, whatever is written in it. */
+const HAS_API_KEYS = false;
+
 /** Fills the columns that are not written. */
 function complete<Cell>(row: Row<Cell>, absent: Cell, unless: Partial<FullRow<Cell>> = {}): FullRow<Cell> {
   const cellOf = (role: (typeof ROLES)[number]): Cell | Later => {
+    if (role === 'API_KEY' && !HAS_API_KEYS) return later('API keys');
     const written = row[role];
     if (written !== undefined) return written;
-    if (role === 'API_KEY') return later('API keys');
     const isInside = (INSIDE as readonly string[]).includes(role);
     return (isInside ? row.inside : undefined) ?? unless[role] ?? absent;
   };

@@ -54,7 +54,7 @@ export const task: Rules = {
     'TaskDeleteInput.id': names('Task'),
     'TaskEventFilter.taskId': names('Task'),
     'TaskEventFilter.projectId': names('Project'),
-    'TaskEventFilter.assigneeId': compares('User'),
+    'TaskEventFilter.assigneeId': names('User'),
     'UserReferenceComparator.eq': compares('User'),
     'UserReferenceComparator.neq': compares('User'),
     'UserReferenceComparator.in': compares('User'),

@@ -55,9 +55,10 @@ export async function findProject(store: TaskStore, viewer: Viewer, id: string):
   return waitFor(() => store.projects.find(viewer, id), REFERENCE_DEADLINE_MS);
 }
 
-/** A person who belongs or has belonged to the organisation; waits for at most 500 ms. */
+/** A person whom the viewer may name, and who belongs or has belonged to the organisation; waits for at most 500 ms. */
 export async function findMember(store: TaskStore, viewer: Viewer, id: string) {
-  return isUuid(id) ? waitFor(() => store.members.find(viewer, id), REFERENCE_DEADLINE_MS) : null;
+  if (!isUuid(id) || !canAssign(viewer, id)) return null;
+  return waitFor(() => store.members.find(viewer, id), REFERENCE_DEADLINE_MS);
 }
 
 async function isAssignableTo(store: TaskStore, viewer: Viewer, id: string): Promise<boolean> {

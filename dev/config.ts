@@ -1,5 +1,11 @@
+/** Where the mailbox of the launcher listens, when NOTIFICATION_SMTP_URL names no other. */
+export const mailboxVariables = {
+  MAILBOX_SMTP_PORT: port(4025).describe('Port of the local mailbox for SMTP; 0 takes a free one.'),
+  MAILBOX_PORT: port(4026).describe('Port of the page that shows what arrived there; 0 takes a free one.'),
+};
+
 /** What the launcher itself reads, beside the variables of the processes that it starts. */
-import { text } from '@taskflow/kit/config';
+import { port, text } from '@taskflow/kit/config';
 
 export const variables = {
   TASKFLOW_DIR: text('.taskflow').describe(
@@ -8,4 +14,5 @@ export const variables = {
   DATABASE_PASSWORD: text('insecure-for-production').describe(
     'Password of all roles of the PostgreSQL in docker-compose.yml.',
   ),
+  ...mailboxVariables,
 };

@@ -51,9 +51,12 @@ export function writeEnvExample(): string {
   return HEAD + parts.join('');
 }
 
+/** Made from the router's address. */
+const DERIVED = ['NOTIFICATION_MAIL_LINK_BASE'];
+
 /** What the launcher makes or finds by itself must not be fixed by copying the file. */
 function assignmentOf({ name, default: value, secret }: VariableDescription): string {
-  const isLeftToLauncher = value === null || secret || name.endsWith('_URL');
+  const isLeftToLauncher = value === null || secret || name.endsWith('_URL') || DERIVED.includes(name);
   return `${isLeftToLauncher ? '# ' : ''}${name}=${value ?? ''}`;
 }
 

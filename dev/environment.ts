@@ -1,6 +1,6 @@
 /**
- * What the five processes find around them on a developer's machine: their variables, the secrets, PostgreSQL
- * and Redis. `npm start`, `npm run dev`, `npm run start:processes` and the tests that kill processes all
+ * What the five processes find around them on a developer's machine: their variables, the secrets, PostgreSQL,
+ * Redis and a mailbox. `npm start`, `npm run dev`, `npm run start:processes` and the tests that kill processes all
  * stand on this.
  *
  *   given variables ─┐
@@ -8,8 +8,8 @@
  *   defaults ────────┘
  */
 import { accessSync, constants, mkdirSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { ConfigError, describeVariables } from '@taskflow/kit/config';
+import { join, resolve } from 'node:path';
+import { ConfigError, describeVariables, readConfig } from '@taskflow/kit/config';
 import type { Log } from '@taskflow/kit/log';
 import * as notification from '@taskflow/notification/config';
 import * as org from '@taskflow/org/config';
@@ -17,7 +17,9 @@ import { type Subgraph, subgraphs } from '@taskflow/prisma/databases';
 import * as router from '@taskflow/router/config';
 import * as task from '@taskflow/task/config';
 import * as user from '@taskflow/user/config';
+import { mailboxVariables } from './config.ts';
 import { needsEmbedded, openDatabases, ROLE_NAMES } from './databases.ts';
+import { openMailbox } from './mailbox.ts';
 import { findPortProblem, freePorts, type WantedPort } from './ports.ts';
 import { isKey, keepSecrets, valueOfKey } from './secrets.ts';
 import { type OwnServer, openPostgres, openRedis } from './servers.ts';
@@ -31,6 +33,8 @@ export interface Environment {
   /** The servers of our own, absent where a variable names another. */
   readonly postgres: OwnServer | null;
   readonly redis: OwnServer | null;
+  /** The page of our own mailbox; null where NOTIFICATION_SMTP_URL names another server. */
+  readonly mailboxUrl: string | null;
 }
 
 export const variables = {
@@ -39,7 +43,11 @@ export const variables = {
   ...task.variables,
   ...notification.variables,
   ...router.variables,
+  ...mailboxVariables,
 };
+
+/** Whose port is whose, in the order of starting. */
+const PROCESSES = ['USER', 'ORG', 'TASK', 'NOTIFICATION', 'ROUTER'];
 
 /**
  * Prepares everything in `dir`, which keeps it for the next time. Registers what it starts with `stops`.
@@ -58,8 +66,9 @@ export async function openEnvironment(options: {
   const env: NodeJS.ProcessEnv = { ...options.env };
   for (const key of described) env[key.name] ||= valueOfKey(key, secrets[key.name] ?? '');
   validate(env);
-  const ports = await settlePorts(env);
-  const problem = await findPortProblem(ports);
+  const ports = await settlePorts(env, PROCESSES);
+  const mailPorts = env.NOTIFICATION_SMTP_URL ? [] : await settlePorts(env, ['MAILBOX_SMTP', 'MAILBOX']);
+  const problem = await findPortProblem([...ports, ...mailPorts]);
   if (problem) throw new Error(problem);
   const addresses = addressesOf(ports);
   pointRouterAt(env, addresses);
@@ -71,16 +80,27 @@ export async function openEnvironment(options: {
   const redis = env.REDIS_URL ? null : await openRedis(dir, stops, log);
   if (redis) env.REDIS_URL = redis.url;
   stops.checkpoint();
-  return { env, addresses, postgres, redis };
+  const mailboxUrl = mailPorts.length > 0 ? await openOwnMailbox(env, dir, stops, log) : null;
+  stops.checkpoint();
+  return { env, addresses, postgres, redis, mailboxUrl };
 }
 
-/** The ports that the processes will listen on; a 0 is replaced by a free one, which stays the same on a restart. */
-async function settlePorts(env: NodeJS.ProcessEnv): Promise<WantedPort[]> {
+/** Takes the mails of this installation, and shows them. Answers where. */
+async function openOwnMailbox(env: NodeJS.ProcessEnv, dir: string, stops: Stops, log: Log): Promise<string> {
+  const [smtpPort, pagePort] = [Number(env.MAILBOX_SMTP_PORT), Number(env.MAILBOX_PORT)];
+  const mailbox = await openMailbox({ smtpPort, pagePort, dir: join(dir, 'mails'), log });
+  await stops.add('mailbox', mailbox.stop);
+  env.NOTIFICATION_SMTP_URL = mailbox.smtpUrl;
+  return mailbox.pageUrl;
+}
+
+/** The ports that will be listened on; a 0 is replaced by a free one, which stays the same on a restart. */
+async function settlePorts(env: NodeJS.ProcessEnv, prefixes: readonly string[]): Promise<WantedPort[]> {
   env.ROUTER_PORT ||= env.PORT;
   const defaults = new Map(describeVariables(variables).map((variable) => [variable.name, variable.default]));
   const settled: WantedPort[] = [];
-  const spare = await freePorts(5);
-  for (const prefix of ['USER', 'ORG', 'TASK', 'NOTIFICATION', 'ROUTER']) {
+  const spare = await freePorts(prefixes.length);
+  for (const prefix of prefixes) {
     const variable = `${prefix}_PORT`;
     const asked = Number(env[variable] || defaults.get(variable));
     const port = asked === 0 ? (spare.pop() ?? 0) : asked;
@@ -107,6 +127,8 @@ function addressesOf(ports: readonly WantedPort[]): Environment['addresses'] {
 function pointRouterAt(env: NodeJS.ProcessEnv, addresses: Environment['addresses']): void {
   for (const subgraph of subgraphs)
     env[`ROUTER_${subgraph.toUpperCase()}_URL`] ||= `${addresses[subgraph]}/graphql`;
+  // What a browser says for this machine, whatever address the router listens on.
+  env.NOTIFICATION_MAIL_LINK_BASE ||= `http://localhost:${new URL(addresses.router).port}`;
   env.ROUTER_JWKS_URL ||= `${addresses.user}/.well-known/jwks.json`;
   const root = resolve(import.meta.dirname, '..');
   env.ROUTER_SUPERGRAPH_FILE = resolve(root, env.ROUTER_SUPERGRAPH_FILE || 'schema/supergraph.graphql');
@@ -131,6 +153,7 @@ function validate(given: NodeJS.ProcessEnv): void {
     task.readTaskConfig,
     notification.readNotificationConfig,
     router.readRouterConfig,
+    (env: NodeJS.ProcessEnv) => readConfig('mailbox', mailboxVariables, env),
   ];
   const problems = new Set<string>();
   for (const read of readers) {

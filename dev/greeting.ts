@@ -5,8 +5,14 @@ const LOGIN = `mutation { login(input: { email: "${DEMO_PEOPLE.grace.email}", pa
 const QUERY =
   '{ viewer { name organization { name } openTaskCount notificationCounts { unread } } tasks(first: 3) { nodes { key title status assignee { name } project { name } } } }';
 
-export function greet(options: { port: number; readyMs: number; isNew: boolean }): string {
-  const { port, readyMs, isNew } = options;
+export function greet(options: {
+  port: number;
+  /** The page of the local mailbox; null where mails go to another server. */
+  mailboxUrl: string | null;
+  readyMs: number;
+  isNew: boolean;
+}): string {
+  const { port, mailboxUrl, readyMs, isNew } = options;
   const url = `http://localhost:${port}`;
   const { ada, grace, mallory } = DEMO_PEOPLE;
   const credential = ({ email, organization, role }: { email: string; organization: string; role: string }) =>
@@ -17,7 +23,7 @@ export function greet(options: { port: number; readyMs: number; isNew: boolean }
 
   Explore            ${url}/
   GraphQL            ${url}/graphql   over HTTP and WebSocket
-  Health             ${url}/health
+  Health             ${url}/health${mailboxUrl ? `\n  Mails              ${mailboxUrl}/   everything that is sent, delivered to nobody` : ''}
 
   Demo accounts
 ${[ada, grace, mallory].map(credential).join('\n')}

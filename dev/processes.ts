@@ -30,6 +30,8 @@ export interface Processes {
   readonly routerUrl: string;
   /** Where each process listens, without a path. */
   readonly urls: Readonly<Record<ProcessName, string>>;
+  /** The page of the local mailbox; null where NOTIFICATION_SMTP_URL names another server. */
+  readonly mailboxUrl: string | null;
   /** What each of them was given. */
   readonly env: NodeJS.ProcessEnv;
   /** Resolves when the process is gone. Killing what is not running is harmless. */
@@ -45,7 +47,7 @@ const START_TIMEOUT_MS = 60_000;
 const POLL_MS = 50;
 
 /**
- * `dir` keeps secrets and data. `ports: 'free'` moves all five out of the way of other installations.
+ * `dir` keeps secrets and data. `ports: 'free'` moves all of them out of the way of other installations.
  * `onOutput` receives what the processes write.
  */
 export async function startProcesses(options: {
@@ -69,8 +71,9 @@ export async function startProcesses(options: {
 }
 
 async function chooseFreePorts(): Promise<NodeJS.ProcessEnv> {
-  const ports = await freePorts(PROCESSES.length);
-  return Object.fromEntries(PROCESSES.map((name, i) => [`${name.toUpperCase()}_PORT`, String(ports[i])]));
+  const names = [...PROCESSES, 'mailbox', 'mailbox_smtp'];
+  const ports = await freePorts(names.length);
+  return Object.fromEntries(names.map((name, i) => [`${name.toUpperCase()}_PORT`, String(ports[i])]));
 }
 
 type LaunchOptions = Parameters<typeof openEnvironment>[0] &
@@ -125,6 +128,7 @@ async function launch({ onOutput, ...options }: LaunchOptions): Promise<Processe
   return {
     routerUrl: `${addresses.router}/graphql`,
     urls: addresses,
+    mailboxUrl: environment.mailboxUrl,
     env,
     kill: async (name, signal = 'SIGKILL') =>
       isServer(name) ? serverOf(name).kill(signal) : endChild(name, signal),

@@ -18,7 +18,9 @@ let env: NodeJS.ProcessEnv;
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'taskflow-start-'));
-  const names = ['USER_PORT', 'ORG_PORT', 'TASK_PORT', 'NOTIFICATION_PORT', 'PORT'];
+  const names = ['USER', 'ORG', 'TASK', 'NOTIFICATION', 'MAILBOX', 'MAILBOX_SMTP']
+    .map((name) => `${name}_PORT`)
+    .concat('PORT');
   const ports = await freePorts(names.length);
   const moved = Object.fromEntries(names.map((name, i) => [name, String(ports[i])]));
   env = { PATH: process.env.PATH, HOME: process.env.HOME, TASKFLOW_DIR: dir, ...moved };

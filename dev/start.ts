@@ -5,7 +5,7 @@
  *   npm run start:processes    five processes, as in production        (--processes)
  *   npm run dev                five processes that restart on a change (--watch, through Turborepo)
  *
- * Always: .env ─▶ environment (secrets, PostgreSQL, Redis, migrations) ─▶ subgraphs, router ─▶ demo data ─▶ greeting.
+ * Always: .env ─▶ environment (secrets, PostgreSQL, Redis, migrations, mailbox) ─▶ subgraphs, router ─▶ demo data ─▶ greeting.
  * Ctrl-C stops in the reverse order. A problem is one message, exit code 1, and nothing left running.
  */
 import { resolve } from 'node:path';
@@ -30,7 +30,7 @@ async function start(mode: string | undefined): Promise<void> {
     stops,
     log: createConsoleLog(),
   };
-  const origin = await (mode === '--processes'
+  const { origin, mailboxUrl } = await (mode === '--processes'
     ? startApart(options)
     : mode === '--watch'
       ? startWatched(options)
@@ -41,36 +41,39 @@ async function start(mode: string | undefined): Promise<void> {
   const isNew = await seedDemo(`${origin}/graphql`);
   stops.checkpoint();
   const { greet } = await import('./greeting.ts');
-  process.stdout.write(greet({ port: Number(port), readyMs: performance.now(), isNew }));
+  process.stdout.write(greet({ port: Number(port), mailboxUrl, readyMs: performance.now(), isNew }));
 }
 
+/** The router's origin, and the page of the local mailbox. */
+type Started = { origin: string; mailboxUrl: string | null };
 type Options = Parameters<typeof import('./environment.ts').openEnvironment>[0];
 
 // Loaded inside the functions: the libraries take most of a second, and signals are heard meanwhile.
 
-async function startTogether(options: Options): Promise<string> {
+async function startTogether(options: Options): Promise<Started> {
   const [{ openEnvironment }, { startSupergraph }] = await Promise.all([
     import('./environment.ts'),
     import('./supergraph.ts'),
   ]);
-  const { env } = await openEnvironment(options);
-  return new URL(await startSupergraph(env, stops)).origin;
+  const { env, mailboxUrl } = await openEnvironment(options);
+  return { origin: new URL(await startSupergraph(env, stops)).origin, mailboxUrl };
 }
 
-async function startApart(options: Options): Promise<string> {
+async function startApart(options: Options): Promise<Started> {
   const { startProcesses } = await import('./processes.ts');
   const onOutput = (_: string, text: string) => process.stdout.write(text);
-  return new URL((await startProcesses({ ...options, onOutput })).routerUrl).origin;
+  const { routerUrl, mailboxUrl } = await startProcesses({ ...options, onOutput });
+  return { origin: new URL(routerUrl).origin, mailboxUrl };
 }
 
-async function startWatched(options: Options): Promise<string> {
+async function startWatched(options: Options): Promise<Started> {
   const [{ openEnvironment }, { startTurbo }] = await Promise.all([
     import('./environment.ts'),
     import('./turbo.ts'),
   ]);
-  const { env, addresses } = await openEnvironment(options);
+  const { env, addresses, mailboxUrl } = await openEnvironment(options);
   await startTurbo({ env, stops, routerUrl: addresses.router });
-  return addresses.router;
+  return { origin: addresses.router, mailboxUrl };
 }
 
 function complain(text: string): void {

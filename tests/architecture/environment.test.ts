@@ -10,7 +10,7 @@ it('every variable that .env.example explains belongs to a process, by its prefi
   const names = [...read('.env.example').matchAll(/^(?:# )?([A-Z][A-Z0-9_]*)=\S*$/gm)].map(
     ([, name]) => name ?? '',
   );
-  const prefixes = [...SUBGRAPHS.map((name) => `${name.toUpperCase()}_`), 'ROUTER_', 'TASKFLOW_'];
+  const prefixes = [...SUBGRAPHS.map((name) => `${name.toUpperCase()}_`), 'ROUTER_', 'TASKFLOW_', 'MAILBOX_'];
   const common = [
     'LOG_LEVEL',
     'REDIS_URL',

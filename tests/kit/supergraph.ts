@@ -15,6 +15,7 @@ import { readUserConfig } from '@taskflow/user/config';
 import { createService as createUser } from '@taskflow/user/service';
 import { afterAll } from 'vitest';
 import { createTestClient, type TestClient } from './client.ts';
+import type { TestMailbox } from './mailbox.ts';
 import { aDatabase, type TestDatabase } from './postgres.ts';
 import { aRedis } from './redis.ts';
 
@@ -38,9 +39,9 @@ export interface TestSupergraph {
   stop(): Promise<void>;
 }
 
-/** Call it in beforeAll. `redisUrl` is for tests that break their own Redis; `env` for other limits. */
+/** Call it in beforeAll. `redisUrl` is for tests that break their own Redis; `env` for other limits; `mailbox` gets the mails. */
 export async function aSupergraph(
-  options: { redisUrl?: string; env?: NodeJS.ProcessEnv } = {},
+  options: { redisUrl?: string; env?: NodeJS.ProcessEnv; mailbox?: TestMailbox } = {},
 ): Promise<TestSupergraph> {
   const databases = Object.fromEntries(
     await Promise.all(NAMES.map(async (name) => [name, await aDatabase(name)] as const)),
@@ -52,6 +53,7 @@ export async function aSupergraph(
     env[`${name.toUpperCase()}_DATABASE_URL`] = databases[name].appUrl;
     env[`${name.toUpperCase()}_SYSTEM_DATABASE_URL`] = databases[name].systemUrl;
   }
+  if (options.mailbox) env.NOTIFICATION_SMTP_URL = options.mailbox.smtpUrl;
   Object.assign(env, options.env);
 
   const counts = createCounts();

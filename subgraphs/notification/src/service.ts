@@ -5,6 +5,7 @@ import { createEventPath } from '@taskflow/kit/event-path';
 import { createLog } from '@taskflow/kit/log';
 import { createCursors } from '@taskflow/kit/page';
 import { untilReachable } from '@taskflow/kit/process';
+import { createSealer } from '@taskflow/kit/seal';
 import { createGraphqlService, type GraphqlServiceOptions } from '@taskflow/kit/service';
 import { assertProtected } from '@taskflow/kit/tenant-pool';
 import { parseFact, routesOf } from '@taskflow/schema/events';
@@ -12,9 +13,12 @@ import { subgraphSdl } from '@taskflow/schema/sdl';
 import type { NotificationConfig } from './config.ts';
 import { createContextFactory } from './context.ts';
 import { createDatabase, unscopedTables } from './data/database.ts';
+import { mailQueue } from './data/mails.ts';
 import { createNotificationStore } from './data/notifications.ts';
+import { ATTEMPT_TIMEOUT_MS, CONNECTIONS_MAX, createSmtp } from './data/smtp.ts';
 import { createInbox } from './domain/inbox.ts';
 import { createInboxEvents } from './domain/inbox-events.ts';
+import { createMailSender } from './domain/mail-sender.ts';
 import { createHandlers } from './events/index.ts';
 import { resolvers } from './resolvers/index.ts';
 
@@ -24,6 +28,10 @@ export interface ServiceDeps {
   /** Separates test runs on one Redis. */
   redisPrefix?: string;
 }
+
+/** Twice an attempt: what is slow to be marked is not taken again meanwhile. */
+const MAIL_LEASE_MS = 2 * ATTEMPT_TIMEOUT_MS;
+const MAIL_GIVE_UP_AFTER_MS = 86_400_000;
 
 /** The notification subgraph. Builds every part and opens nothing before `start`. */
 export function createService(config: NotificationConfig, { observe, redisPrefix }: ServiceDeps = {}) {
@@ -48,6 +56,17 @@ export function createService(config: NotificationConfig, { observe, redisPrefix
   const { transaction } = store;
   const facts = createApply({ handlers: createHandlers(inbox), parse: parseFact, transaction, log });
 
+  const mails = createMailSender({
+    queue: mailQueue(database, { leaseMs: MAIL_LEASE_MS, giveUpAfterMs: MAIL_GIVE_UP_AFTER_MS }),
+    postman: config.NOTIFICATION_SMTP_URL
+      ? createSmtp({ url: config.NOTIFICATION_SMTP_URL, from: config.NOTIFICATION_MAIL_FROM })
+      : null,
+    sealer: createSealer(parseKeyRing(config.MAIL_SEAL_KEY)),
+    linkBase: config.NOTIFICATION_MAIL_LINK_BASE,
+    slots: CONNECTIONS_MAX,
+    log,
+  });
+
   const graphql = createGraphqlService({
     name: 'notification',
     host: config.NOTIFICATION_HOST,
@@ -61,7 +80,7 @@ export function createService(config: NotificationConfig, { observe, redisPrefix
     probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },
     anonymousFields: [],
     ...(observe ? { observe } : {}),
-    onStop: [path.stop, database.close],
+    onStop: [path.stop, mails.stop, database.close],
   });
 
   return {
@@ -72,7 +91,14 @@ export function createService(config: NotificationConfig, { observe, redisPrefix
       try {
         await untilReachable('PostgreSQL', database.ping, log);
         await assertProtected(database.pool, { unscopedTables });
-        path.start(facts);
+        path.start({
+          ...facts,
+          async apply(fact) {
+            await facts.apply(fact);
+            if (fact.type === 'mail.requested') mails.wake();
+          },
+        });
+        mails.start();
         await graphql.start();
       } catch (error) {
         await graphql.stop();

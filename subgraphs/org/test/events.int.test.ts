@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { makeFact } from '@taskflow/schema/events';
 import { aSubgraph, aViewer, type TestSubgraph } from '@taskflow/tests/kit/subgraph';
 import { until } from '@taskflow/tests/kit/until';
@@ -55,6 +56,77 @@ describe('facts that org consumes', () => {
     await org.settled(newer, older);
     const { rows } = await behind.query('select name, version from members where id = $1', [viewer.userId]);
     expect(rows).toEqual([{ name: 'newer', version: 7 }]);
+  });
+
+  it('end the stays of who was removed, once, and keep them as history', async () => {
+    const admin = aViewer();
+    const { orgId, userId } = admin;
+    const grace: string = randomUUID();
+    const person = (id: string, version: number, status: string) => {
+      const after = { id, name: 'Grace', email: 'g@acme.test', role: 'MEMBER', status };
+      const common = { orgId, aggregate: { id, version }, actor: admin, requestId: 'test' };
+      return makeFact({ type: 'member.updated', ...common, before: after, after });
+    };
+    const founding = makeFact({
+      ...{ type: 'organization.founded', orgId, aggregate: { id: orgId, version: 1 }, actor: admin },
+      ...{ requestId: 'test', before: null, after: { name: 'Acme', founderId: userId } },
+    });
+    const arrived = [founding, person(userId, 1, 'ACTIVE'), person(grace, 1, 'ACTIVE')];
+    await org.deliver(...arrived);
+    await org.settled(...arrived);
+    const join = (teamId: string, id: string = grace) =>
+      org.ask(
+        ...([
+          admin,
+          `mutation ($input: TeamMemberAddInput!) { teamMemberAdd(input: $input) { success
+          userErrors { code field } } }`,
+        ] as const),
+        { input: { teamId, userId: id } },
+      );
+    const teams: string[] = [];
+    for (const name of ['One', 'Two', 'Three']) {
+      const { teamCreate } = await org.ask(
+        ...([
+          admin,
+          'mutation ($name: String!) { teamCreate(input: { name: $name }) { team { id } } }',
+        ] as const),
+        { name },
+      );
+      teams.push(teamCreate.team.id);
+      expect((await join(teamCreate.team.id)).teamMemberAdd.success).toBe(true);
+    }
+    const [one = ''] = teams;
+    await join(one, userId);
+
+    const [suspended, removed] = [person(grace, 2, 'SUSPENDED'), person(grace, 3, 'REMOVED')];
+    await org.deliver(suspended);
+    await org.settled(suspended);
+    const staysOf = async (id: string) =>
+      (
+        await behind.query('select left_at is null as "isThere" from team_members where user_id = $1', [id])
+      ).rows.map(({ isThere }) => isThere);
+    expect(await staysOf(grace)).toEqual([true, true, true]);
+    expect((await join(one)).teamMemberAdd.userErrors).toEqual([{ code: 'NOT_FOUND', field: 'userId' }]);
+
+    const marker = person(grace, 1, 'ACTIVE');
+    await org.deliver(removed, removed, marker);
+    await org.settled(removed, marker);
+    expect(await staysOf(grace)).toEqual([false, false, false]);
+    expect(await staysOf(userId)).toEqual([true]);
+    const facts = await behind.query(
+      `select envelope from outbox where org_id = $1 and type = 'team.member-removed'`,
+      [orgId],
+    );
+    const after = { userId: grace, leftAt: expect.any(String) };
+    const told = { envelope: { actor: { userId }, before: { userId: grace, leftAt: null }, after } };
+    expect(facts.rows).toMatchObject([told, told, told]);
+    expect((await join(one)).teamMemberAdd.userErrors).toEqual([{ code: 'NOT_FOUND', field: 'userId' }]);
+
+    const back = person(grace, 4, 'ACTIVE');
+    await org.deliver(back);
+    await org.settled(back);
+    expect((await join(one)).teamMemberAdd.success).toBe(true);
+    expect(await staysOf(grace)).toHaveLength(4);
   });
 
   it('that cannot be handled become dead letters with the reason, and later facts of the same thing wait behind', async () => {

@@ -28,15 +28,25 @@ export function memberQueries(database: Database) {
 
 export function membersIn(sql: ReturnType<typeof sqlOf>, orgId: string) {
   return {
-    /** Keeps the newest version. */
-    async note(row: MemberRow): Promise<void> {
-      await sql.query(
+    /** A member who may work, and can until the transaction ends; null for anybody else. Before any team's lock. */
+    async holdActive(id: string): Promise<Pick<MemberRow, 'id'> | null> {
+      const [row] = await sql.query<{ id: string }>(
+        `select id from members where org_id = $1::uuid and id = $2::uuid and status = 'ACTIVE' for share`,
+        [orgId, id],
+      );
+      return row ?? null;
+    },
+
+    /** Keeps the newest version; false when this is not newer. */
+    async note(row: MemberRow): Promise<boolean> {
+      const noted = await sql.query(
         `insert into members as m (org_id, id, name, email, role, status, version)
            values ($1::uuid, $2::uuid, $3, $4, $5, $6, $7::int)
            on conflict (org_id, id) do update set name = excluded.name, email = excluded.email, role = excluded.role,
-             status = excluded.status, version = excluded.version where m.version < excluded.version`,
+             status = excluded.status, version = excluded.version where m.version < excluded.version returning m.id`,
         [orgId, row.id, row.name, row.email, row.role, row.status, row.version],
       );
+      return noted.length === 1;
     },
   };
 }

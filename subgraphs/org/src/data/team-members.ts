@@ -105,6 +105,16 @@ export function teamMembersIn(sql: ReturnType<typeof sqlOf>, orgId: string) {
       return row ?? null;
     },
 
+    /** The teams that the person is in, in the order in which to lock them. */
+    async teamIdsOf(userId: string): Promise<string[]> {
+      const rows = await sql.query<{ teamId: string }>(
+        `select m.team_id as "teamId" from team_members m where m.org_id = $1::uuid and m.user_id = $2::uuid
+           and m.left_at is null order by m.team_id`,
+        [orgId, userId],
+      );
+      return rows.map(({ teamId }) => teamId);
+    },
+
     async insert(row: {
       id: string;
       teamId: string;
@@ -122,7 +132,7 @@ export function teamMembersIn(sql: ReturnType<typeof sqlOf>, orgId: string) {
 
     async update(id: string, change: { role: TeamRole; hasLeft: boolean }): Promise<TeamMemberRow> {
       const [updated] = await sql.query<TeamMemberRow>(
-        `update team_members m set role = $3, left_at = case when $4::boolean then now() end, version = m.version + 1
+        `update team_members m set role = $3, left_at = case when $4::boolean then greatest(now(), m.joined_at) end, version = m.version + 1
            where m.org_id = $1::uuid and m.id = $2::uuid returning ${COLUMNS}`,
         [orgId, id, change.role, change.hasLeft],
       );

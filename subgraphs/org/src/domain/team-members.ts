@@ -5,7 +5,7 @@ import type { Viewer } from '@taskflow/kit/identity';
 import { syncIdOf } from '@taskflow/kit/outbox';
 import { type Connection, type Cursors, connectionOf, pageArgs, scopeOf } from '@taskflow/kit/page';
 import { REFERENCE_DEADLINE_MS, waitFor } from '@taskflow/kit/projection';
-import { makeFact } from '@taskflow/schema/events';
+import { type Envelope, makeFact } from '@taskflow/schema/events';
 import { v7 as uuidv7 } from 'uuid';
 import type { OrgStore, OrgTx } from '../data/store.ts';
 import type { TeamMemberRow, TeamRole } from '../data/team-members.ts';
@@ -93,6 +93,8 @@ export function createTeamMembers(store: OrgStore, { teams, cursors }: { teams: 
       return changeOnce(
         ...([call, input, store.transaction] as const),
         async (tx) => {
+          // The person may have been removed since; whoever notes that waits for us, and then ends this stay too.
+          if (!(await tx.members.holdActive(member.id))) throw notFound('The person', 'userId');
           await tx.teams.lock(teamId);
           const before = await tx.teamMembers.findActive(teamId, member.id);
           if (before?.role === role) return { row: before, syncId: null };
@@ -131,6 +133,23 @@ export function createTeamMembers(store: OrgStore, { teams, cursors }: { teams: 
   async function reload(viewer: Viewer, id: string): Promise<TeamMemberRow | null> {
     const [row] = await store.teamMembers.findMany(viewer, [id]);
     return row ?? null;
+  }
+}
+
+/**
+ * Ends every stay of somebody who was removed from the organisation, as the cause's actor. The stays remain as history.
+ * Hold the member before, so that nobody adds them meanwhile. Safe to call twice.
+ */
+export async function leaveAllTeams(tx: OrgTx, userId: string, cause: Envelope): Promise<void> {
+  const { orgId, actor, requestId, traceparent } = cause;
+  for (const teamId of await tx.teamMembers.teamIdsOf(userId)) {
+    await tx.teams.lock(teamId);
+    const before = await tx.teamMembers.findActive(teamId, userId);
+    if (!before) continue;
+    const row = await tx.teamMembers.update(before.id, { role: before.role, hasLeft: true });
+    const images = { before: imageOf(before), after: imageOf(row) };
+    const common = { orgId, aggregate: row, actor, requestId, traceparent };
+    await tx.appendFacts(makeFact({ type: 'team.member-removed', ...common, ...images }));
   }
 }
 

@@ -15,7 +15,9 @@ const SEEDS: Record<Subgraph, string> = {
       select ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'p' || n || '@x.org', '' from generate_series(1, 4000) n;
     insert into members (org_id, id, name, email, role)
       select case when n % 4 = 0 then '${orgId}' else '${two}' end::uuid, id, 'Person ' || n, email, 'MEMBER'
-      from (select *, row_number() over () as n from accounts) a;`,
+      from (select *, row_number() over () as n from accounts) a;
+    insert into invites (org_id, id, email, role, token_hash, created_by, expires_at)
+      select org_id, gen_random_uuid(), email, 'MEMBER', sha256(email::bytea), id, now() from members;`,
   org: `
     insert into organizations (org_id, name, slug) values ('${orgId}', 'Acme', 'acme'), ('${two}', 'Globex', 'globex');
     insert into teams (org_id, id, name)
@@ -44,6 +46,7 @@ const LISTS: Record<Subgraph, [from: string, order: string, index: string][]> = 
   user: [
     ['members', 'created_at, id', 'members_created_at_idx'],
     ['members', 'name, id', 'members_name_idx'],
+    ['invites', 'created_at desc, id desc', 'invites_created_at_idx'],
     [
       "members where (name, id) > ('Person 77', '00000000-0000-7000-8000-000000000077')",
       'name, id',

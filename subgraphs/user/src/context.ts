@@ -3,6 +3,7 @@ import type { Accounts } from './domain/accounts.ts';
 import type { Invites } from './domain/invites.ts';
 import type { Members } from './domain/members.ts';
 import type { People } from './domain/people.ts';
+import type { SentInvites } from './domain/sent-invites.ts';
 import type { Client, Sessions } from './domain/sessions.ts';
 import { createLoaders, type Loaders } from './loaders.ts';
 
@@ -13,6 +14,7 @@ export interface Context extends RequestContext {
   invites: Invites;
   members: Members;
   people: People;
+  sentInvites: SentInvites;
   sessions: Sessions;
   /** From where the request came, as the router saw it. */
   client: Client;
@@ -23,6 +25,7 @@ export interface ContextDeps {
   invites: Invites;
   members: Members;
   people: People;
+  sentInvites: SentInvites;
   sessions: Sessions;
 }
 

@@ -5,6 +5,7 @@ import { createEventPath } from '@taskflow/kit/event-path';
 import { createLog } from '@taskflow/kit/log';
 import { createCursors } from '@taskflow/kit/page';
 import { untilReachable } from '@taskflow/kit/process';
+import { createSealer } from '@taskflow/kit/seal';
 import { createGraphqlService, type GraphqlServiceOptions } from '@taskflow/kit/service';
 import { assertProtected } from '@taskflow/kit/tenant-pool';
 import { parseFact, routesOf } from '@taskflow/schema/events';
@@ -18,10 +19,12 @@ import { createUserStore } from './data/store.ts';
 import { createAccessTokens } from './domain/access-tokens.ts';
 import { createAccounts } from './domain/accounts.ts';
 import { createInvites } from './domain/invites.ts';
+import { createMails } from './domain/mails.ts';
 import { createMembers } from './domain/members.ts';
 import { createPasswords } from './domain/passwords.ts';
 import { createPeople } from './domain/people.ts';
 import { createProofOfIdentity } from './domain/proof-of-identity.ts';
+import { createSentInvites } from './domain/sent-invites.ts';
 import { createSessions } from './domain/sessions.ts';
 import { createSigningKeys } from './domain/signing-keys.ts';
 import { createHandlers } from './events/index.ts';
@@ -79,13 +82,10 @@ export function createService(config: UserConfig, { observe, redisPrefix }: Serv
     }),
   });
   const accounts = createAccounts(store, { passwords, proof, sessions });
-  const invites = createInvites(store, {
-    passwords,
-    proof,
-    sessions,
-    control,
-    ttlMs: config.USER_INVITE_TTL_MS,
-  });
+  const mails = createMails(createSealer(parseKeyRing(config.MAIL_SEAL_KEY)));
+  const ttlMs = config.USER_INVITE_TTL_MS;
+  const invites = createInvites(store, { passwords, proof, sessions, control, mails, ttlMs });
+  const sentInvites = createSentInvites(store, { mails, cursors, ttlMs });
   const members = createMembers(store, { control });
   const people = createPeople(store, { cursors });
   const retention = createRetention(database, log);
@@ -101,7 +101,7 @@ export function createService(config: UserConfig, { observe, redisPrefix }: Serv
     contextRing: parseKeyRing(config.USER_CONTEXT_KEY),
     allowUnsigned: config.USER_ALLOW_UNSIGNED,
     log,
-    context: createContextFactory({ accounts, invites, members, people, sessions }),
+    context: createContextFactory({ accounts, invites, members, people, sentInvites, sessions }),
     probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },
     routes: {
       '/.well-known/jwks.json': async () => ({ headers: JWKS_HEADERS, body: await keys.jwks() }),

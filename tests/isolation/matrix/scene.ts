@@ -92,6 +92,17 @@ export async function aScene(client: TestClient, name: string): Promise<Scene> {
     ),
   ) as Record<TestRole | 'STRANGER', string>;
 
+  const invite = async () => {
+    const { inviteCreate } = await admin.client.ask<{
+      inviteCreate: { token: string; invite: { id: string } };
+    }>(
+      'mutation Invite($input: InviteCreateInput!) { inviteCreate(input: $input) { success token invite { id } } }',
+      { input: { email: `${unique('invited')}@acme.test`, role: 'MEMBER' } },
+    );
+    return { token: inviteCreate.token, id: inviteCreate.invite.id };
+  };
+  const invites = { seen: (await invite()).id };
+
   /** What each role sees of each kind, what it does not, and how a new one is made. */
   const things: Record<Thing, KindOfThing> = {
     Organization: { own: () => admin.organizationId, invisible: () => null },
@@ -103,6 +114,11 @@ export async function aScene(client: TestClient, name: string): Promise<Scene> {
         await joinsTeam(admin, managed.id, somebody);
         return somebody.id;
       },
+    },
+    Invite: {
+      own: () => invites.seen,
+      invisible: (role) => (role === 'ORG_ADMIN' ? null : invites.seen),
+      fresh: async () => (await invite()).id,
     },
     Team: { own: () => managed.id, invisible: (role) => (role === 'GUEST' ? other.id : null) },
     Project: { own: () => near.id, invisible: (role) => (role === 'GUEST' ? far.id : null) },
@@ -126,13 +142,6 @@ export async function aScene(client: TestClient, name: string): Promise<Scene> {
     );
     return login;
   };
-  const inviteToken = async () => {
-    const { inviteCreate } = await admin.client.ask<{ inviteCreate: { token: string } }>(
-      'mutation Invite($input: InviteCreateInput!) { inviteCreate(input: $input) { success token } }',
-      { input: { email: `${unique('invited')}@acme.test`, role: 'MEMBER' } },
-    );
-    return inviteCreate.token;
-  };
 
   return {
     orgId: admin.organizationId,
@@ -148,7 +157,7 @@ export async function aScene(client: TestClient, name: string): Promise<Scene> {
       unique,
       person: { id: people[role].id, email: people[role].email, password: PASSWORD },
       refreshToken: async () => (await session(people[role])).refreshToken,
-      inviteToken,
+      inviteToken: async () => (await invite()).token,
     }),
     invisible: (thing, role) => things[thing].invisible(role),
     invisibleIds: (role) =>

@@ -22,6 +22,10 @@ export const user: Rules = {
       says: 'Everybody; a guest finds only themselves.',
       roles: EVERYBODY_INSIDE,
     },
+    'Query.invites': {
+      says: 'An ORG_ADMIN; for everybody else there are none.',
+      roles: { inside: 'empty', ORG_ADMIN: 'yes', API_KEY: 'yes', OUTSIDER: 'yes' },
+    },
     'Mutation.register': {
       says: 'Anybody. It always founds an organisation of its own.',
       roles: ANYBODY,
@@ -47,6 +51,16 @@ export const user: Rules = {
       says: 'An ORG_ADMIN, to their own organisation.',
       roles: { inside: 'FORBIDDEN', ORG_ADMIN: 'yes', OUTSIDER: 'yes' },
       example: ({ unique }) => ({ input: { email: `${unique('invited')}@acme.test`, role: 'MEMBER' } }),
+    },
+    'Mutation.inviteResend': {
+      says: 'An ORG_ADMIN; nobody else sees invites.',
+      roles: { inside: 'NOT_FOUND', ORG_ADMIN: 'yes', API_KEY: 'FORBIDDEN', OUTSIDER: 'NOT_FOUND' },
+      example: async ({ fresh }) => ({ input: { id: await fresh('Invite') } }),
+    },
+    'Mutation.inviteCancel': {
+      says: 'An ORG_ADMIN; nobody else sees invites.',
+      roles: { inside: 'NOT_FOUND', ORG_ADMIN: 'yes', API_KEY: 'FORBIDDEN', OUTSIDER: 'NOT_FOUND' },
+      example: async ({ fresh }) => ({ input: { id: await fresh('Invite') } }),
     },
     'Mutation.inviteAccept': {
       says: 'Anybody who has the token.',
@@ -83,6 +97,8 @@ export const user: Rules = {
     },
   },
   ids: {
+    'InviteResendInput.id': names('Invite'),
+    'InviteCancelInput.id': names('Invite'),
     'UserRoleChangeInput.id': names('User'),
     'UserSuspendInput.id': names('User'),
     'UserReinstateInput.id': names('User'),
@@ -106,7 +122,17 @@ export const user: Rules = {
     Invite: {
       says: 'An ORG_ADMIN of the organisation.',
       roles: { inside: 'absent', ORG_ADMIN: 'yes' },
-      fields: { 'id email role invitedBy expiresAt createdAt acceptedAt': SAME },
+      fields: { 'id email role invitedBy status expiresAt createdAt updatedAt acceptedAt canceledAt': SAME },
+    },
+    InviteConnection: {
+      says: 'Whoever asks.',
+      roles: SEEN_INSIDE,
+      fields: { 'edges nodes pageInfo totalCount': SAME },
+    },
+    InviteEdge: {
+      says: 'An ORG_ADMIN of the organisation.',
+      roles: { inside: 'absent', ORG_ADMIN: 'yes' },
+      fields: { 'cursor node': SAME },
     },
     InvitePayload: {
       says: 'Whoever asks.',

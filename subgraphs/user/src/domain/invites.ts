@@ -9,12 +9,14 @@ import type { MemberRow } from '../data/members.ts';
 import type { OwnFact } from '../data/outbox.ts';
 import type { JobTx, UserStore } from '../data/store.ts';
 import { emailOf, nameOf, newPasswordOf } from './input-rules.ts';
+import { holdInviter, inviteMail } from './inviting.ts';
+import type { Mails } from './mails.ts';
 import { memberJoined, memberUpdated } from './member-facts.ts';
 import { acceptablePasswordOf } from './password-rules.ts';
 import type { Passwords } from './passwords.ts';
-import { canInvite, isActiveAdmin } from './people-policy.ts';
+import { canInvite } from './people-policy.ts';
 import type { ProofOfIdentity } from './proof-of-identity.ts';
-import { badInvite, conflict, forbidden } from './refusals.ts';
+import { alreadyMember, badInvite, conflict, forbidden } from './refusals.ts';
 import { newToken, parseToken } from './secret-tokens.ts';
 import type { Client, Sessions, SignedIn } from './sessions.ts';
 
@@ -35,6 +37,7 @@ export interface InviteDeps {
   readonly proof: ProofOfIdentity;
   readonly sessions: Sessions;
   readonly control: Control;
+  readonly mails: Mails;
   readonly ttlMs: number;
 }
 
@@ -48,7 +51,10 @@ interface Newcomer {
 
 export type Invites = ReturnType<typeof createInvites>;
 
-export function createInvites(store: UserStore, { passwords, proof, sessions, control, ttlMs }: InviteDeps) {
+export function createInvites(
+  store: UserStore,
+  { passwords, proof, sessions, control, mails, ttlMs }: InviteDeps,
+) {
   return {
     /**
      * Invites an address. The token is answered this once, also when the request is repeated. Inviting an address again
@@ -56,17 +62,18 @@ export function createInvites(store: UserStore, { passwords, proof, sessions, co
      */
     async create(call: Call, input: InviteCreate): Promise<{ row: InviteRow; token: string | null }> {
       const { viewer } = call;
-      if (!canInvite(viewer)) throw onlyAdmins();
+      if (!canInvite(viewer)) throw onlyInviters();
       const email = emailOf(input.email);
       let shownOnce: string | null = null;
       const { row } = await changeOnce(
         ...([call, input, store.transaction] as const),
         async (tx) => {
-          if (!isActiveAdmin(await tx.members.hold(viewer.userId))) throw onlyAdmins();
+          const inviter = await holdInviter(tx, viewer);
+          if (!inviter) throw onlyInviters();
           await tx.invites.lockAddress(email);
           const known = await tx.members.findByEmail(email);
           if (known && known.status !== 'REMOVED') throw alreadyMember('email');
-          await tx.invites.revokeOpen(email);
+          await tx.invites.cancelOpen(email);
           const token = newToken('inv', viewer.orgId);
           const invite = { id: uuidv7(), email, role: input.role, createdBy: viewer.userId };
           const row = await tx.invites.insert({ ...invite, tokenHash: token.hash }, ttlMs);
@@ -75,6 +82,9 @@ export function createInvites(store: UserStore, { passwords, proof, sessions, co
             ...{ action: 'invite.created', target: { type: 'invite', id: row.id } },
             after: { email, role: row.role, expiresAt: row.expiresAt },
           });
+          await tx.appendFacts(
+            await inviteMail(tx, call, { invite: row, inviter, token: token.text, mails }),
+          );
           return { row, syncId: null };
         },
         (id) => store.invites.find(viewer, id),
@@ -151,7 +161,5 @@ async function admit(
   return { member: readmitted, fact: memberUpdated(before, readmitted, requestId) };
 }
 
+const onlyInviters = () => forbidden('Only an ORG_ADMIN may invite people.');
 const standingOf = ({ orgId, id: userId, epoch }: MemberRow) => ({ orgId, userId, epoch });
-const onlyAdmins = () => forbidden('Only an ORG_ADMIN may invite people.');
-const alreadyMember = (field: string) =>
-  conflict(field, 'This person is already a member of the organisation.');

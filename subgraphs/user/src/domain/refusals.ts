@@ -29,3 +29,6 @@ export const badInvite = () =>
   new DomainError('NOT_FOUND', 'The invite was not found, was already used or has expired.', {
     field: 'token',
   });
+
+export const alreadyMember = (field: string) =>
+  conflict(field, 'This person is already a member of the organisation.');

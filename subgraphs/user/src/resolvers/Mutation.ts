@@ -39,6 +39,18 @@ export const Mutation: MutationResolvers = {
       return { invite: row, token, syncId: null };
     }),
 
+  inviteResend: (_, { input }, context, info) =>
+    payloadOf(input, async () => {
+      const { row, token } = await context.sentInvites.resend(callOf(context, info), input);
+      return { invite: row, token, syncId: null };
+    }),
+
+  inviteCancel: (_, { input }, context, info) =>
+    payloadOf(input, async () => {
+      const row = await context.sentInvites.cancel(callOf(context, info), input);
+      return { invite: row, token: null, syncId: null };
+    }),
+
   inviteAccept: (_, { input }, context) =>
     payloadOf(input, () => establish(context, context.invites.accept(context.client, input))),
 

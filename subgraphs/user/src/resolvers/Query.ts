@@ -4,5 +4,6 @@ import type { QueryResolvers } from '../generated/graphql.ts';
 export const Query: QueryResolvers = {
   viewer: async (_, _args, context) =>
     context.people.present(await context.loaders.user.load(viewerOf(context).userId)),
+  invites: (_, args, context) => context.sentInvites.list(viewerOf(context), args),
   users: (_, args, context) => context.people.list(viewerOf(context), args),
 };

@@ -1,7 +1,10 @@
 // The public keys of access tokens, from the user service's JWKS.
 //
-// Fetched when first needed, again for an unknown key id (at most once per interval, whoever asks), and now and then so
-// that withdrawn keys go. While the user service is away the keys that are known stay good.
+//   every POLL_MS ─▶ fetched: a key that was published before it signs is known here when its first token arrives
+//   unknown key id ─▶ fetched again, BURST at once and then one in REFILL_MS, whoever asks; all who wait share it
+//
+// So no flood of invented key ids costs the user service more than that, and none keeps out a genuine new key: its tokens
+// wait for the next fetch instead of being refused. While the user service is away the keys that are known stay good.
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { Log } from '@taskflow/kit/log';
@@ -9,68 +12,110 @@ import type { Dispatcher } from 'undici';
 import { Refusal } from './exchange.ts';
 
 export interface KeySet {
-  /** The key of that id, or null. A SUBGRAPH_UNAVAILABLE Refusal while no key was ever fetched and none can be. */
+  /** The key of that id, or null. A SUBGRAPH_UNAVAILABLE Refusal when it is not known here and cannot be asked for. */
   find(kid: string): Promise<KeyObject | null>;
+  /** Asks now and then from now on. */
+  start(): void;
+  stop(): void;
 }
 
-/** An invented key id costs the user service at most one request in this time. */
-const UNKNOWN_KEY_INTERVAL_MS = 1_000;
-/** How long a withdrawn key may stay good. */
-const REFRESH_MS = 300_000;
+/** Well below the 30 s for which the user service publishes a key before it signs; also how long a withdrawn key stays good. */
+const POLL_MS = 10_000;
+/** Fetches for unknown key ids: five rotations in a row find their key at once. */
+const BURST = 5;
+const REFILL_MS = 1_000;
 const FETCH_TIMEOUT_MS = 2_000;
-/** A JWKS of two keys has 500 bytes. */
-const KEYS_MAX = 20;
+/** Requests that wait for a fetch, about 2 kB each; beyond it they are told to come again. */
+const WAITING_MAX = 2_000;
+/** A key, its successor and whatever was retired within the hour. A JWKS of two keys has 500 bytes. */
+const KEYS_MAX = 50;
 
 export function createKeySet(options: { url: string; dispatcher: Dispatcher; log: Log }): KeySet {
   const { url, dispatcher, log } = options;
+  const bucket = createBucket(BURST, REFILL_MS);
   let keys = new Map<string, KeyObject>();
-  let triedAt = Number.NEGATIVE_INFINITY;
-  let fetchedAt = Number.NEGATIVE_INFINITY;
-  let fetching: Promise<void> | null = null;
+  let isReachable = true;
+  let current: Promise<void> | null = null;
+  let next: Promise<void> | null = null;
+  let waiting = 0;
+  let timer: NodeJS.Timeout | null = null;
 
   async function fetchKeys(): Promise<void> {
     try {
       keys = await readKeys(url, dispatcher);
-      fetchedAt = performance.now();
+      isReachable = true;
     } catch (error) {
+      isReachable = false;
       log.warn({ err: error }, 'the key set could not be fetched: known keys stay');
     }
   }
 
-  function refresh(): Promise<void> {
-    triedAt = performance.now();
-    fetching ??= fetchKeys().finally(() => {
-      fetching = null;
+  function fetchNow(): Promise<void> {
+    current ??= fetchKeys().finally(() => {
+      current = null;
     });
-    return fetching;
+    return current;
+  }
+
+  /** A fetch that has not begun yet: whoever asks before it begins shares it. */
+  function fetchNext(): Promise<void> {
+    next ??= (async () => {
+      await current;
+      await bucket.take();
+      next = null;
+      await fetchNow();
+    })();
+    return next;
+  }
+
+  async function wait(fetching: Promise<void>): Promise<void> {
+    if (waiting >= WAITING_MAX) throw unavailable();
+    waiting++;
+    await fetching.finally(() => waiting--);
   }
 
   return {
     async find(kid) {
-      const now = performance.now();
-      const mayTry = now - triedAt >= UNKNOWN_KEY_INTERVAL_MS;
-      const known = keys.get(kid);
-      if (known) {
-        if (mayTry && now - fetchedAt >= REFRESH_MS) void refresh();
-        return known;
-      }
-      if (fetching) await fetching;
-      else if (mayTry) await refresh();
+      // What is on its way may have the key already.
+      if (!keys.has(kid) && current) await wait(current);
+      if (!keys.has(kid)) await wait(fetchNext());
       const found = keys.get(kid);
-      if (!found && keys.size === 0) {
-        throw new Refusal(
-          'SUBGRAPH_UNAVAILABLE',
-          'Access tokens cannot be verified for a moment. Please try again.',
-          {
-            status: 503,
-            retryable: true,
-            retryAfterMs: UNKNOWN_KEY_INTERVAL_MS,
-          },
-        );
-      }
+      if (!found && !isReachable) throw unavailable();
       return found ?? null;
     },
+    start() {
+      timer ??= setInterval(() => void fetchNow(), POLL_MS).unref();
+    },
+    stop() {
+      if (timer) clearInterval(timer);
+      timer = null;
+    },
   };
+}
+
+/** `burst` at once, and one more in each `refillMs`. */
+function createBucket(burst: number, refillMs: number) {
+  let tokens = burst;
+  let filledAt = performance.now();
+  return {
+    /** Resolves when one was taken. For one caller at a time. */
+    async take(): Promise<void> {
+      const now = performance.now();
+      tokens = Math.min(burst, tokens + (now - filledAt) / refillMs);
+      filledAt = now;
+      const missing = 1 - tokens;
+      tokens -= 1;
+      if (missing > 0) await new Promise((resolve) => setTimeout(resolve, missing * refillMs));
+    },
+  };
+}
+
+function unavailable(): Refusal {
+  return new Refusal(
+    'SUBGRAPH_UNAVAILABLE',
+    'Access tokens cannot be verified for a moment. Please try again.',
+    { status: 503, retryable: true, retryAfterMs: REFILL_MS },
+  );
 }
 
 async function readKeys(url: string, dispatcher: Dispatcher): Promise<Map<string, KeyObject>> {

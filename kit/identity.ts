@@ -19,12 +19,17 @@ export const ESTABLISHED_HEADER = 'taskflow-established';
 
 export type Role = 'ORG_ADMIN' | 'MANAGER' | 'MEMBER' | 'GUEST';
 
+/** What an API key may do, of what its maker may: read, do everyday work, administer. */
+export type Scope = 'READ' | 'WRITE' | 'ADMIN';
+
 /** The acting person within one organisation, as the router authenticated them. */
 export interface Viewer {
   readonly orgId: string;
   readonly userId: string;
   readonly role: Role;
   readonly sessionId: string;
+  /** Present when an API key acts for the person (the session is then the key's id), and all that it may do. */
+  readonly scopes?: readonly Scope[];
 }
 
 /** What the router tells a subgraph about one call. `viewer` is null for an anonymous request. */

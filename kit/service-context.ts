@@ -2,12 +2,19 @@
  * Who may call, and what a resolver sees of the call.
  *
  * `createGate` is the door of a subgraph: it verifies the signed context over the exact bytes before anything is
- * parsed, and afterwards keeps an anonymous caller to the fields that are open to them.
+ * parsed, and afterwards keeps an anonymous caller to the fields that are open to them, and an API key to its scopes.
  */
 import { randomUUID } from 'node:crypto';
 import { type DocumentNode, getOperationAST, Kind, type SelectionSetNode } from 'graphql';
 import { DomainError } from './errors.ts';
-import { type ContextClaims, ContextError, type KeyRing, type Viewer, verifyContext } from './identity.ts';
+import {
+  type ContextClaims,
+  ContextError,
+  type KeyRing,
+  type Scope,
+  type Viewer,
+  verifyContext,
+} from './identity.ts';
 import type { Log } from './log.ts';
 import { createReplays } from './replays.ts';
 
@@ -85,19 +92,30 @@ export interface Origin {
 export interface Gate {
   /** The caller behind these bytes; throws ContextError. */
   admit(header: string | undefined, bytes: Buffer | string, origin: Origin): Caller;
-  /** Throws UNAUTHENTICATED when an anonymous caller selects a root field that is not open to them. */
+  /**
+   * Throws UNAUTHENTICATED when an anonymous caller selects a root field that is not open to them, FORBIDDEN when an API key
+   * selects one that its scopes do not cover.
+   */
   checkFields(caller: Caller, document: DocumentNode, operationName: string | null | undefined): void;
 }
 
 /** What composition tools and other routers ask of a subgraph. */
 const FIELDS_OF_TOOLS = ['_service', '_entities', '__schema', '__type'];
 
+/** Of a root field; PERSON: no API key may, whatever its scopes. `type` is `Query`, `Mutation` or `Subscription`. */
+export type NeededScope = (type: string, field: string) => Scope | 'PERSON';
+
+/** Of a service that says nothing about API keys. */
+const readOnly: NeededScope = (type) => (type === 'Mutation' ? 'PERSON' : 'READ');
+
 export function createGate(options: {
   name: string;
   ring: KeyRing;
   anonymousFields: readonly string[];
+  neededScope?: NeededScope | undefined;
   allowUnsigned: boolean;
 }): Gate {
+  const neededScope = options.neededScope ?? readOnly;
   const openFields = new Set(['__typename', ...options.anonymousFields]);
   const openUnsigned = new Set([...openFields, ...FIELDS_OF_TOOLS]);
   const replays = createReplays();
@@ -111,13 +129,36 @@ export function createGate(options: {
       return { claims, isUnsigned: false };
     },
     checkFields(caller, document, operationName) {
-      if (caller.claims.viewer) return;
+      const { viewer } = caller.claims;
+      if (viewer?.scopes) return checkScopes(viewer.scopes, neededScope, document, operationName);
+      if (viewer) return;
       const open = caller.isUnsigned ? openUnsigned : openFields;
       if (rootFieldsOf(document, operationName).every((field) => open.has(field))) return;
       throw unauthenticated();
     },
   };
 }
+
+/** What the router asks on behalf of an operation that was let in at its root, and what names no data. */
+const isUnscoped = (field: string) => field === '_entities' || field === '__typename';
+
+function checkScopes(
+  scopes: readonly Scope[],
+  neededScope: NeededScope,
+  document: DocumentNode,
+  operationName: string | null | undefined,
+): void {
+  const { operation = 'query' } = getOperationAST(document, operationName) ?? {};
+  const type = `${operation[0]?.toUpperCase()}${operation.slice(1)}`;
+  for (const field of rootFieldsOf(document, operationName)) {
+    if (isUnscoped(field)) continue;
+    const needed = neededScope(type, field);
+    if (needed === 'PERSON') throw forbidden(`${field} is for people: an API key may not do this.`);
+    if (!scopes.includes(needed)) throw forbidden(`The API key lacks the scope ${needed}, which ${field} needs.`);
+  }
+}
+
+const forbidden = (message: string) => new DomainError('FORBIDDEN', message);
 
 /** The only thing a refused caller learns. */
 export function unauthenticated(): DomainError {

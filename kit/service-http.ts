@@ -15,7 +15,7 @@ import {
   ApolloServerPluginUsageReportingDisabled,
 } from '@apollo/server/plugin/disabled';
 import { GraphQLError, type GraphQLFormattedError, type GraphQLSchema } from 'graphql';
-import { toClientError } from './errors.ts';
+import { type DomainError, toClientError } from './errors.ts';
 import { ESTABLISHED_HEADER, type KeyRing, signEstablished } from './identity.ts';
 import type { Log } from './log.ts';
 import {
@@ -217,7 +217,8 @@ function keepToOpenFields(check: () => void): void {
   try {
     check();
   } catch (error) {
-    const { message } = error as Error;
-    throw new GraphQLError(message, { extensions: { code: 'UNAUTHENTICATED', http: { status: 401 } } });
+    const { message, code } = error as DomainError;
+    const status = code === 'UNAUTHENTICATED' ? 401 : 403;
+    throw new GraphQLError(message, { extensions: { code, http: { status } } });
   }
 }

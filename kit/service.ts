@@ -18,7 +18,7 @@ import { DomainError } from './errors.ts';
 import { createHealth, type Probes } from './health.ts';
 import { CONTEXT_HEADER, type KeyRing } from './identity.ts';
 import type { Log } from './log.ts';
-import { type BuildContext, createGate, type Origin } from './service-context.ts';
+import { type BuildContext, createGate, type NeededScope, type Origin } from './service-context.ts';
 import {
   badRequest,
   createGraphqlHttp,
@@ -61,6 +61,8 @@ export interface GraphqlServiceOptions {
   readonly routes?: Readonly<Record<string, () => RouteAnswer | Promise<RouteAnswer>>>;
   /** Root fields that an anonymous context may select. */
   readonly anonymousFields: readonly string[];
+  /** What an API key needs for a root field; absent: READ for reads, and no mutation at all. */
+  readonly neededScope?: NeededScope;
   readonly observe?: { onRequest?(request: ObservedRequest): void };
   /** How long to keep accepting after readiness turned 503: the interval of the load balancer's checks. */
   readonly drainDelayMs?: number;

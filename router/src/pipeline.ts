@@ -7,6 +7,7 @@
 // Sockets send their operations through the same lists; a stage that concerns HTTP alone skips them by itself.
 
 import type { Log } from '@taskflow/kit/log';
+import type { RedisConnections } from '@taskflow/kit/redis';
 import { GraphQLError } from 'graphql';
 import type { RouterConfig } from './config.ts';
 import { type Answer, type AnswerBody, type Exchange, Refusal } from './exchange.ts';
@@ -51,10 +52,12 @@ export interface PipelineDeps {
   supergraph: Pick<Supergraph, 'current'>;
   /** Absent: every caller is anonymous. */
   tokens: TokenVerifier | null;
+  /** Counts the requests of API keys over all replicas; absent: each replica counts for itself. */
+  redis?: Pick<RedisConnections, 'commands' | 'keys'> | null;
   log: Log;
 }
 
-export function requestStages({ config, supergraph, tokens, log }: PipelineDeps): RequestStage[] {
+export function requestStages({ config, supergraph, tokens, redis, log }: PipelineDeps): RequestStage[] {
   const { limits, admission, introspection } = config;
   const documents = createDocuments();
   return [
@@ -63,7 +66,7 @@ export function requestStages({ config, supergraph, tokens, log }: PipelineDeps)
     createCorsCsrf({ origins: config.corsOrigins }),
     createBodyLimits({ limits }),
     ...(tokens ? [createAuthenticate({ tokens })] : []),
-    createAdmit({ admission }),
+    createAdmit({ admission, redis: redis ?? null }),
     createOperationLimits({ limits, documents }),
     createParseValidate({ supergraph, documents, introspection }),
     createExecute(),
@@ -95,7 +98,7 @@ export interface Pipeline {
   /** The signed context of a call to `subgraph` over exactly these bytes; null when calls are not signed. */
   signContext(exchange: Exchange, subgraph: string, bytes: string | Buffer): string | null;
   /** Verifies `Bearer …` as `authenticate` does; null for an absent token, a Refusal for a bad one. */
-  verifyToken(authorization: string | undefined): Promise<AccessToken | null>;
+  verifyToken(authorization: string | undefined, address: string): Promise<AccessToken | null>;
 }
 
 export function createPipeline(deps: PipelineDeps): Pipeline {
@@ -140,7 +143,8 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
     respond: async (exchange, body) =>
       finish(exchange, body instanceof Error ? answerOf(body) : { status: 200, headers: {}, body }),
     signContext: (exchange, subgraph, bytes) => signer?.sign(exchange, subgraph, bytes) ?? null,
-    verifyToken: async (authorization) => (await deps.tokens?.verify(authorization)) ?? null,
+    verifyToken: async (authorization, address) =>
+      (await deps.tokens?.verify(authorization, address)) ?? null,
   };
 }
 

@@ -11,12 +11,13 @@ import { createRedis, type RedisConnections } from '@taskflow/kit/redis';
 import { scalars } from '@taskflow/kit/scalars';
 import { createHttpServer, listen } from '@taskflow/kit/service-wire';
 import { Agent } from 'undici';
+import { createApiKeys } from './api-keys.ts';
 import type { RouterConfig } from './config.ts';
 import { createSubgraphCalls } from './gateway/subgraph-calls.ts';
 import { createSupergraph, type Supergraph } from './gateway/supergraph.ts';
 import { createRouterHealth, type RouterHealth } from './health.ts';
 import { clientAddressOf, exchangeOf, send, urlOf } from './http.ts';
-import { createKeySet } from './key-set.ts';
+import { createKeySet, type KeySet } from './key-set.ts';
 import { createLanding, type DemoPeople, type Landing } from './landing/landing.ts';
 import { callStages, createPipeline, type Pipeline } from './pipeline.ts';
 import { createNoRevocation, createRevocation, type Revocation } from './revocation.ts';
@@ -56,6 +57,8 @@ interface Parts {
   redis: RedisConnections | null;
   live: Live | null;
   revocation: Revocation;
+  /** Null: nobody is authenticated. */
+  keySet: KeySet | null;
   supergraph: Supergraph;
   pipeline: Pipeline;
   health: RouterHealth;
@@ -118,6 +121,7 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
     } else await sockets.stop();
     supergraph.stop();
     parts.revocation.stop();
+    parts.keySet?.stop();
     await parts.live?.close();
     await parts.redis?.close();
     await parts.dispatcher.destroy();
@@ -142,6 +146,7 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
       }
       port = (server.address() as AddressInfo).port;
       parts.revocation.start();
+      parts.keySet?.start();
       log.info({ url: this.url }, 'router is serving');
     },
     stop() {
@@ -173,8 +178,9 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
   const redis = redisUrl ? createRedis({ url: redisUrl, prefix: deps.redisPrefix ?? '', log }) : null;
   const live = redis ? createLive(redis, log) : null;
   const revocation = redis && live ? createRevocation({ redis, channels: live, log }) : createNoRevocation();
-  const tokens = tokensOf(config, { dispatcher, revocation, log });
-  const pipeline = createPipeline({ config, supergraph, tokens, log });
+  const keySet = config.tokens ? createKeySet({ url: config.tokens.jwksUrl, dispatcher, log }) : null;
+  const tokens = keySet && tokensOf(config, keySet, { dispatcher, revocation, log });
+  const pipeline = createPipeline({ config, supergraph, tokens, redis, log });
   const sockets = createSubscriptionSocket({
     pipeline,
     revocation,
@@ -184,21 +190,20 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
   });
   const landing = config.landing ? createLanding({ log, demo: deps.demo }) : null;
   const health = createRouterHealth({ supergraph, subgraphUrls, redis, dispatcher, log });
-  return { log, dispatcher, redis, live, revocation, supergraph, pipeline, health, sockets, landing };
+  return { log, dispatcher, redis, live, revocation, keySet, supergraph, pipeline, health, sockets, landing };
 }
 
 function tokensOf(
-  { tokens }: RouterConfig,
+  { tokens, subgraphUrls, keyRings, subgraphTimeoutMs }: RouterConfig,
+  keys: KeySet,
   { dispatcher, revocation, log }: Pick<Parts, 'dispatcher' | 'revocation' | 'log'>,
 ): TokenVerifier | null {
-  if (!tokens) return null;
-  const { jwksUrl, issuer, audience } = tokens;
-  return createTokenVerifier({
-    keys: createKeySet({ url: jwksUrl, dispatcher, log }),
-    issuer,
-    audience,
-    revocation,
-  });
+  const ring = keyRings?.user;
+  if (!tokens || !ring) return null;
+  const { issuer, audience } = tokens;
+  const url = subgraphUrls.user ?? '';
+  const apiKeys = createApiKeys({ url, ring, dispatcher, revocation, timeoutMs: subgraphTimeoutMs, log });
+  return createTokenVerifier({ keys, apiKeys, issuer, audience, revocation });
 }
 
 const NOT_FOUND = {

@@ -2,6 +2,7 @@
 //
 //   Bearer … ─▶ known? ──yes──▶ expired? revoked? ─▶ AccessToken
 //                 └─no─▶ ES256 signature by a key of the user service's JWKS, iss, aud, typ, exp ─▶ revocation keys read once ─▶ remember
+//   Bearer key_… ─▶ api-keys.ts
 //
 // The algorithm is fixed and the key is found by `kid` in memory: nothing in a token's header is ever fetched
 // or believed.
@@ -10,6 +11,7 @@ import { createHash } from 'node:crypto';
 import type { Role, Viewer } from '@taskflow/kit/identity';
 import jsonwebtoken from 'jsonwebtoken';
 import { LRUCache } from 'lru-cache';
+import { type ApiKeys, isApiKey } from './api-keys.ts';
 import { Refusal } from './exchange.ts';
 import type { KeySet } from './key-set.ts';
 import type { Revocation } from './revocation.ts';
@@ -18,17 +20,23 @@ export interface AccessToken {
   viewer: Viewer;
   /** Membership epoch the token was issued at. */
   epoch: number;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch; Infinity for an API key that never expires. */
   expiresAt: number;
+  /** Present when this is an API key, which has a rate limit of its own. */
+  apiKey?: { requestsPerMinute: number };
 }
 
 export interface TokenVerifier {
-  /** Null for an absent header; a Refusal UNAUTHENTICATED, TOKEN_EXPIRED or SESSION_REVOKED for a bad token. */
-  verify(authorization: string | undefined): Promise<AccessToken | null>;
+  /**
+   * Null for an absent header; a Refusal UNAUTHENTICATED, TOKEN_EXPIRED or SESSION_REVOKED for a bad token. `address` is the
+   * client's, for those who guess.
+   */
+  verify(authorization: string | undefined, address: string): Promise<AccessToken | null>;
 }
 
 export interface TokenVerifierOptions {
   keys: KeySet;
+  apiKeys: ApiKeys;
   issuer: string;
   audience: string;
   revocation: Revocation;
@@ -56,10 +64,11 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   }
 
   return {
-    async verify(authorization) {
+    async verify(authorization, address) {
       if (authorization === undefined || authorization === '') return null;
       const text = /^Bearer +([A-Za-z0-9._-]+)$/i.exec(authorization)?.[1];
       if (!text || text.length > TOKEN_LENGTH_MAX) throw unauthenticated();
+      if (isApiKey(text)) return options.apiKeys.identify(text, address);
       const key = createHash('sha256').update(text).digest('base64');
       const known = remembered.get(key);
       if (known) return checked(known);

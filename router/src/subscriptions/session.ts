@@ -4,11 +4,13 @@
  *   opened ──connection_init──▶ connected (viewer known) ──▶ closed
  *      4408 · 4401 · 4403 · 4429     4401 at the token's end · 4403 on revocation · 1001 on shutdown
  *
- * A connected socket has a seat (bounded per person), a timer at the end of its token, and at most
- * `operationsMax` operations that have not ended. Closing ends them all at once, upstream included.
+ * A connected socket has a seat (bounded per person and per API key), a timer at the end of its token, and at most
+ * `operationsMax` operations that have not ended. An API key is verified again and again instead; when its rights have
+ * changed the socket is closed with 1001, for its client to connect again. Closing ends them all at once, upstream included.
  */
 import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
+import { FRESH_MS } from '../api-keys.ts';
 import { createExchange, type Exchange, Refusal } from '../exchange.ts';
 import type { Revocation, RevocationReason } from '../revocation.ts';
 import type { AccessToken } from '../tokens.ts';
@@ -85,6 +87,25 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
     else close(CLOSE.unauthenticated, 'TOKEN_EXPIRED: refresh the access token and connect again.');
   }
 
+  const verify = () => deps.pipeline.verifyToken(authorization, deps.addressOf(request));
+
+  /** An access token ends at a known moment. */
+  function watch({ apiKey, expiresAt }: AccessToken): void {
+    if (apiKey) expiry = setInterval(() => void verifyAgain(), FRESH_MS);
+    else expiry = setTimeout(() => closeFor('TOKEN_EXPIRED'), expiresAt - Date.now());
+  }
+
+  async function verifyAgain(): Promise<void> {
+    try {
+      const now = await verify();
+      if (isReleased || !token || !now) return;
+      if (rightsOf(now) !== rightsOf(token)) close(CLOSE.goingAway, 'The rights of the key have changed: connect again.');
+      token = now;
+    } catch (error) {
+      if (!isReleased) refuseConnection(error, closeFor, close);
+    }
+  }
+
   function newExchange(): Exchange {
     return createExchange({
       transport: 'socket',
@@ -115,7 +136,7 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
       const given = params?.authorization ?? params?.Authorization;
       authorization = typeof given === 'string' ? given : undefined;
       try {
-        token = await deps.pipeline.verifyToken(authorization);
+        token = await verify();
       } catch (error) {
         refuseConnection(error, closeFor, close);
         return false;
@@ -131,12 +152,13 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
         closeFor(revoked);
         return false;
       }
-      leaveSeat = deps.seats.take(`${token.viewer.orgId}:${token.viewer.userId}`);
+      const { orgId, userId, sessionId } = token.viewer;
+      leaveSeat = deps.seats.take(`${orgId}:${token.apiKey ? sessionId : userId}`);
       if (!leaveSeat) {
         close(CLOSE.tooMany, 'RATE_LIMITED: too many sockets are open for this person.');
         return false;
       }
-      expiry = setTimeout(() => closeFor('TOKEN_EXPIRED'), token.expiresAt - Date.now());
+      watch(token);
       return true;
     },
     async start(id, message) {
@@ -180,10 +202,14 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
     recheck(orgId) {
       if (!token || token.viewer.orgId !== orgId || isReleased) return;
       const revoked = deps.revocation.check(token);
-      if (revoked) closeFor(revoked);
+      if (revoked === 'TOKEN_EXPIRED' && token.apiKey) void verifyAgain();
+      else if (revoked) closeFor(revoked);
     },
   };
 }
+
+/** What the operations of a socket were started with. */
+const rightsOf = ({ viewer }: AccessToken): string => `${viewer.role} ${viewer.scopes?.join(' ')}`;
 
 function refuseConnection(
   error: unknown,

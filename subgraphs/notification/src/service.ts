@@ -9,6 +9,7 @@ import { createSealer } from '@taskflow/kit/seal';
 import { createGraphqlService, type GraphqlServiceOptions } from '@taskflow/kit/service';
 import { assertProtected } from '@taskflow/kit/tenant-pool';
 import { parseFact, routesOf } from '@taskflow/schema/events';
+import { neededScope } from '@taskflow/schema/scopes';
 import { subgraphSdl } from '@taskflow/schema/sdl';
 import type { NotificationConfig } from './config.ts';
 import { createContextFactory } from './context.ts';
@@ -79,6 +80,7 @@ export function createService(config: NotificationConfig, { observe, redisPrefix
     context: createContextFactory({ inbox, events }),
     probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },
     anonymousFields: [],
+    neededScope,
     ...(observe ? { observe } : {}),
     onStop: [path.stop, mails.stop, database.close],
   });

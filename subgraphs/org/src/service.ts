@@ -8,6 +8,7 @@ import { untilReachable } from '@taskflow/kit/process';
 import { createGraphqlService, type GraphqlServiceOptions } from '@taskflow/kit/service';
 import { assertProtected } from '@taskflow/kit/tenant-pool';
 import { parseFact, routesOf } from '@taskflow/schema/events';
+import { neededScope } from '@taskflow/schema/scopes';
 import { subgraphSdl } from '@taskflow/schema/sdl';
 import type { OrgConfig } from './config.ts';
 import { createContextFactory } from './context.ts';
@@ -64,6 +65,7 @@ export function createService(config: OrgConfig, { observe, redisPrefix }: Servi
     context: createContextFactory({ organizations, teams, teamMembers, projects }),
     probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },
     anonymousFields: [],
+    neededScope,
     ...(observe ? { observe } : {}),
     onStop: [path.stop, database.close],
   });

@@ -8,6 +8,7 @@ import { untilReachable } from '@taskflow/kit/process';
 import { createGraphqlService, type GraphqlServiceOptions } from '@taskflow/kit/service';
 import { assertProtected } from '@taskflow/kit/tenant-pool';
 import { parseFact, routesOf } from '@taskflow/schema/events';
+import { neededScope } from '@taskflow/schema/scopes';
 import { subgraphSdl } from '@taskflow/schema/sdl';
 import type { TaskConfig } from './config.ts';
 import { createContextFactory } from './context.ts';
@@ -60,6 +61,7 @@ export function createService(config: TaskConfig, { observe, redisPrefix }: Serv
     context: createContextFactory({ tasks, events }),
     probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },
     anonymousFields: [],
+    neededScope,
     ...(observe ? { observe } : {}),
     onStop: [path.stop, database.close],
   });

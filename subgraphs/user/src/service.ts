@@ -9,6 +9,7 @@ import { createSealer } from '@taskflow/kit/seal';
 import { createGraphqlService, type GraphqlServiceOptions } from '@taskflow/kit/service';
 import { assertProtected } from '@taskflow/kit/tenant-pool';
 import { parseFact, routesOf } from '@taskflow/schema/events';
+import { neededScope } from '@taskflow/schema/scopes';
 import { subgraphSdl } from '@taskflow/schema/sdl';
 import type { UserConfig } from './config.ts';
 import { createContextFactory } from './context.ts';
@@ -107,6 +108,7 @@ export function createService(config: UserConfig, { observe, redisPrefix }: Serv
       '/.well-known/jwks.json': async () => ({ headers: JWKS_HEADERS, body: await keys.jwks() }),
     },
     anonymousFields: ['register', 'login', 'tokenRefresh', 'inviteAccept'],
+    neededScope,
     ...(observe ? { observe } : {}),
     onStop: [control.stop, path.stop, retention.stop, database.close],
   });

@@ -1,5 +1,6 @@
 import type { BuildContext, RequestContext } from '@taskflow/kit/service';
 import type { Accounts } from './domain/accounts.ts';
+import type { ApiKeys } from './domain/api-keys.ts';
 import type { Invites } from './domain/invites.ts';
 import type { Members } from './domain/members.ts';
 import type { People } from './domain/people.ts';
@@ -11,6 +12,7 @@ import { createLoaders, type Loaders } from './loaders.ts';
 export interface Context extends RequestContext {
   loaders: Loaders;
   accounts: Accounts;
+  apiKeys: ApiKeys;
   invites: Invites;
   members: Members;
   people: People;
@@ -22,6 +24,7 @@ export interface Context extends RequestContext {
 
 export interface ContextDeps {
   accounts: Accounts;
+  apiKeys: ApiKeys;
   invites: Invites;
   members: Members;
   people: People;

@@ -19,6 +19,7 @@ import { createRetention } from './data/retention.ts';
 import { createUserStore } from './data/store.ts';
 import { createAccessTokens } from './domain/access-tokens.ts';
 import { createAccounts } from './domain/accounts.ts';
+import { createApiKeys } from './domain/api-keys.ts';
 import { createInvites } from './domain/invites.ts';
 import { createMails } from './domain/mails.ts';
 import { createMembers } from './domain/members.ts';
@@ -88,6 +89,7 @@ export function createService(config: UserConfig, { observe, redisPrefix }: Serv
   const invites = createInvites(store, { passwords, proof, sessions, control, mails, ttlMs });
   const sentInvites = createSentInvites(store, { mails, cursors, ttlMs });
   const members = createMembers(store, { control });
+  const apiKeys = createApiKeys(store, { control, cursors });
   const people = createPeople(store, { cursors });
   const retention = createRetention(database, log);
   const { transaction } = store;
@@ -102,12 +104,12 @@ export function createService(config: UserConfig, { observe, redisPrefix }: Serv
     contextRing: parseKeyRing(config.USER_CONTEXT_KEY),
     allowUnsigned: config.USER_ALLOW_UNSIGNED,
     log,
-    context: createContextFactory({ accounts, invites, members, people, sentInvites, sessions }),
+    context: createContextFactory({ accounts, apiKeys, invites, members, people, sentInvites, sessions }),
     probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },
     routes: {
       '/.well-known/jwks.json': async () => ({ headers: JWKS_HEADERS, body: await keys.jwks() }),
     },
-    anonymousFields: ['register', 'login', 'tokenRefresh', 'inviteAccept'],
+    anonymousFields: ['register', 'login', 'tokenRefresh', 'inviteAccept', 'apiKeyIdentify'],
     neededScope,
     ...(observe ? { observe } : {}),
     onStop: [control.stop, path.stop, retention.stop, database.close],

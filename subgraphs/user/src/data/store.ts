@@ -1,6 +1,7 @@
 import { type AuditEntry, type AuditOrigin, recordAudit } from '@taskflow/kit/audit';
 import type { Sql, Tenant } from '@taskflow/kit/tenant-pool';
 import { accountQueries, accountsIn } from './accounts.ts';
+import { apiKeyQueries, apiKeysIn } from './api-keys.ts';
 import { type Database, sqlOf } from './database.ts';
 import { inviteQueries, invitesIn } from './invites.ts';
 import { type LockRule, loginAttemptQueries } from './login-attempts.ts';
@@ -24,6 +25,7 @@ export function createUserStore(database: Database, lockRule: LockRule) {
     job: <T>(orgId: string, work: (tx: JobTx) => Promise<T>): Promise<T> =>
       database.job((sql) => work({ ...transactionFor(sql, orgId), accounts: accountsIn(sql) })),
     accounts: accountQueries(database),
+    apiKeys: apiKeyQueries(database),
     invites: inviteQueries(database),
     loginAttempts: loginAttemptQueries(database, lockRule),
     members: memberQueries(database),
@@ -36,6 +38,7 @@ function transactionFor(sql: Sql, orgId: string) {
   return {
     sql,
     orgId,
+    apiKeys: apiKeysIn(sql, orgId),
     invites: invitesIn(sql, orgId),
     members: membersIn(sql, orgId),
     organizations: organizationsIn(sql, orgId),

@@ -124,6 +124,7 @@ async function apply(
   if (!isActiveAdmin(wanted) && isLastAdmin(before, authority)) throw lastAdmin();
   const row = (await tx.members.update(before.id, wanted)) as MemberRow;
   if (row.status !== 'ACTIVE') await tx.sessions.revokeAllOf(row.id, 'MEMBER_CHANGED');
+  if (row.status === 'REMOVED') await tx.apiKeys.revokeAllOf(row.id, call.viewer.userId);
   await tx.audit(auditOriginOf(call), {
     ...{ action: kind.action, target: { type: 'member', id: row.id } },
     ...{ before: standingOf(before), after: standingOf(row) },

@@ -11,6 +11,9 @@ export const notFound = (what: string, field: string) =>
 
 export const conflict = (field: string, message: string) => new DomainError('CONFLICT', message, { field });
 
+export const tooManyKeys = (max: number) =>
+  new DomainError('QUOTA_EXCEEDED', `A person has at most ${max} API keys that work. Revoke one first.`);
+
 /** The same for an unknown address, a wrong password, and a person who belongs to no organisation any more. */
 export const wrongCredentials = () =>
   new DomainError('INVALID_CREDENTIALS', 'The address or the password is not right.');

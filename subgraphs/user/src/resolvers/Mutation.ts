@@ -54,6 +54,18 @@ export const Mutation: MutationResolvers = {
   inviteAccept: (_, { input }, context) =>
     payloadOf(input, () => establish(context, context.invites.accept(context.client, input))),
 
+  apiKeyCreate: (_, { input }, context, info) =>
+    payloadOf(input, async () => {
+      const { row, secret } = await context.apiKeys.create(callOf(context, info), input);
+      return { apiKey: row, secret, syncId: null };
+    }),
+
+  apiKeyRevoke: (_, { input }, context, info) =>
+    payloadOf(input, async () => ({
+      apiKey: await context.apiKeys.revoke(callOf(context, info), input),
+      syncId: null,
+    })),
+
   userRoleChange: (_, { input }, context, info) =>
     payloadOf(input, () => changed(context.members.changeRole(callOf(context, info), input))),
 

@@ -154,7 +154,8 @@ function checkScopes(
     if (isUnscoped(field)) continue;
     const needed = neededScope(type, field);
     if (needed === 'PERSON') throw forbidden(`${field} is for people: an API key may not do this.`);
-    if (!scopes.includes(needed)) throw forbidden(`The API key lacks the scope ${needed}, which ${field} needs.`);
+    if (!scopes.includes(needed))
+      throw forbidden(`The API key lacks the scope ${needed}, which ${field} needs.`);
   }
 }
 

@@ -131,7 +131,9 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
       if (recalled?.isFresh) return recalled.token;
       if (!recalled && absent.has(hash)) throw unauthenticated();
       try {
-        const token = recalled ? await ask(orgId, hash) : await admitStranger(address, () => ask(orgId, hash));
+        const token = recalled
+          ? await ask(orgId, hash)
+          : await admitStranger(address, () => ask(orgId, hash));
         if (!token) throw unauthenticated();
         // Below the member's epoch as well means that the user service is behind what Redis says of it.
         const reason = revocation.check(token);
@@ -183,7 +185,8 @@ async function callUser(
     signal: AbortSignal.timeout(timeoutMs),
   });
   const answer = (await response.body.json()) as { data?: { apiKeyIdentify?: Identity | null } | null };
-  if (answer.data?.apiKeyIdentify === undefined) throw new Error(`HTTP ${response.statusCode} without an answer`);
+  if (answer.data?.apiKeyIdentify === undefined)
+    throw new Error(`HTTP ${response.statusCode} without an answer`);
   return answer.data.apiKeyIdentify;
 }
 

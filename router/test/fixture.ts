@@ -2,7 +2,7 @@
  * A router with small real subgraphs behind it: `user` (credentials, key set) and `task`, on the kit's service
  * harness, so that signed contexts are made and verified by the code that runs in production.
  */
-import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
+import { createHash, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,9 +20,12 @@ import { createRouter, type Router, type RouterDeps } from '../src/server.ts';
 
 export const log = createLog({ process: 'test', level: process.env.LOG_LEVEL ?? 'silent' });
 
-const LINK = `extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key", "@shareable"])`;
+const LINK = `extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@inaccessible", "@key", "@shareable"])`;
 const USER_SDL = `${LINK}
-  type Query { me: User  health: String  echo(input: EchoInput): String }
+  type Query { me: User  health: String  echo(input: EchoInput): String
+    apiKeyIdentify(organizationId: ID!, hash: String!): ApiKeyIdentity @inaccessible }
+  type ApiKeyIdentity @inaccessible { id: ID!  userId: ID!  role: String!  epoch: Int!  scopes: [String!]!
+    requestsPerMinute: Int!  expiresAt: String }
   input EchoInput { count: Int! word: String }
   type Mutation { login(name: String!): AuthPayload!  rename(name: String!): String }
   type AuthPayload { success: Boolean!  user: User }
@@ -52,9 +55,22 @@ export interface TestSupergraph {
   calls: ObservedCall[];
   /** A signed access token; parts of it may be replaced. */
   tokenFor(viewer: Viewer, parts?: TokenParts): string;
+  /** API keys by their secret, as the user service knows them; kept by hash there. */
+  apiKeys: Map<string, AnsweredKey>;
   jwksRequests(): number;
   /** Makes another key the signing one; the key set lists both. */
   rotateKeys(): void;
+}
+
+/** What the user service answers for a key. */
+export interface AnsweredKey {
+  id: string;
+  userId: string;
+  role: string;
+  epoch: number;
+  scopes: string[];
+  requestsPerMinute: number;
+  expiresAt: string | null;
 }
 
 export interface TokenParts {
@@ -73,13 +89,14 @@ const ringOf = (name: string) => parseKeyRing(`dev:insecure-for-production-${nam
 export async function aSupergraph(): Promise<TestSupergraph> {
   const calls: ObservedCall[] = [];
   const keys = [aKey()];
+  const apiKeys = new Map<string, AnsweredKey>();
   let jwksRequests = 0;
   const jwks = () => {
     jwksRequests++;
     return { body: { keys: keys.map(({ jwk }) => jwk) } };
   };
   const services = {
-    user: serviceOf('user', USER_SDL, userResolvers(), calls, { '/.well-known/jwks.json': jwks }),
+    user: serviceOf('user', USER_SDL, userResolvers(apiKeys), calls, { '/.well-known/jwks.json': jwks }),
     task: serviceOf('task', TASK_SDL, taskResolvers(), calls),
   };
   await Promise.all(Object.values(services).map((service) => service.start()));
@@ -96,6 +113,7 @@ export async function aSupergraph(): Promise<TestSupergraph> {
     urls,
     services,
     calls,
+    apiKeys,
     jwksRequests: () => jwksRequests,
     rotateKeys: () => keys.unshift(aKey()),
     tokenFor: (viewer, parts) => tokenOf(viewer, keys[0], parts),
@@ -206,18 +224,20 @@ function serviceOf(
     },
     probes: {},
     routes,
-    anonymousFields: ['login', 'health'],
+    anonymousFields: ['login', 'health', 'apiKeyIdentify'],
     observe: { onRequest: ({ query }) => calls.push({ subgraph: name, query, claims: seen }) },
   });
 }
 
 export const GRACE = aViewer({ userId: 'grace' });
 
-function userResolvers(): object {
+function userResolvers(apiKeys: ReadonlyMap<string, AnsweredKey>): object {
   return {
     Query: {
       me: (_: unknown, _args: unknown, { viewer }: RequestContext) => ({ id: viewer?.userId }),
       health: () => 'fine',
+      apiKeyIdentify: (_: unknown, { hash }: { hash: string }) =>
+        [...apiKeys].find(([text]) => createHash('sha256').update(text).digest('base64url') === hash)?.[1],
       echo: (_: unknown, { input }: { input: unknown }) => JSON.stringify(input),
     },
     Mutation: {

@@ -99,7 +99,8 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
     try {
       const now = await verify();
       if (isReleased || !token || !now) return;
-      if (rightsOf(now) !== rightsOf(token)) close(CLOSE.goingAway, 'The rights of the key have changed: connect again.');
+      if (rightsOf(now) !== rightsOf(token))
+        close(CLOSE.goingAway, 'The rights of the key have changed: connect again.');
       token = now;
     } catch (error) {
       if (!isReleased) refuseConnection(error, closeFor, close);

@@ -102,6 +102,18 @@ export async function aScene(client: TestClient, name: string): Promise<Scene> {
     return { token: inviteCreate.token, id: inviteCreate.invite.id };
   };
   const invites = { seen: (await invite()).id };
+  const keyOf = async (person: TestPerson) => {
+    const { apiKeyCreate } = await person.client.ask<{ apiKeyCreate: { apiKey: { id: string } } }>(
+      'mutation Key($input: ApiKeyCreateInput!) { apiKeyCreate(input: $input) { success apiKey { id } } }',
+      { input: { name: `${name} key`, scopes: ['READ'] } },
+    );
+    return apiKeyCreate.apiKey.id;
+  };
+  const keys = Object.fromEntries(
+    await Promise.all(
+      Object.entries(people).map(async ([role, person]) => [role, await keyOf(person)] as const),
+    ),
+  ) as Record<TestRole, string>;
 
   /** What each role sees of each kind, what it does not, and how a new one is made. */
   const things: Record<Thing, KindOfThing> = {
@@ -127,6 +139,11 @@ export async function aScene(client: TestClient, name: string): Promise<Scene> {
       invisible: (role) => (role === 'ORG_ADMIN' ? deletedTask : farTask),
       fresh: (role) => task(role === 'GUEST' ? admin : people[role], near.id, people[role]),
       stir: (role) => changeTask(admin, { id: tasks[role], title: `${name} ${unique('task')}` }),
+    },
+    ApiKey: {
+      own: (role) => keys[role],
+      invisible: (role) => (role === 'ORG_ADMIN' ? null : keys.ORG_ADMIN),
+      fresh: (role) => keyOf(people[role]),
     },
     Notification: {
       own: (role) => notices[role],

@@ -2,6 +2,7 @@
 import {
   ANYBODY,
   EVERYBODY_INSIDE,
+  NAMED_INSIDE,
   names,
   type Outcome,
   type Row,
@@ -74,6 +75,20 @@ export const user: Rules = {
       roles: CHANGES_PEOPLE,
       example: async ({ fresh }) => ({ input: { id: await fresh('User'), role: 'MANAGER' } }),
     },
+    'Query.apiKeys': {
+      says: 'Everybody, their own; an ORG_ADMIN all of the organisation.',
+      roles: EVERYBODY_INSIDE,
+    },
+    'Mutation.apiKeyCreate': {
+      says: 'Everybody, for themselves; no API key.',
+      roles: EVERYBODY_INSIDE,
+      example: ({ unique }) => ({ input: { name: unique('Key'), scopes: ['READ'] } }),
+    },
+    'Mutation.apiKeyRevoke': {
+      says: 'Everybody, their own; an ORG_ADMIN every one of the organisation.',
+      roles: NAMED_INSIDE,
+      example: async ({ fresh }) => ({ input: { id: await fresh('ApiKey') } }),
+    },
     'Mutation.userSuspend': {
       says: 'An ORG_ADMIN, anybody but themselves.',
       roles: CHANGES_PEOPLE,
@@ -100,6 +115,7 @@ export const user: Rules = {
     'InviteResendInput.id': names('Invite'),
     'InviteCancelInput.id': names('Invite'),
     'UserRoleChangeInput.id': names('User'),
+    'ApiKeyRevokeInput.id': names('ApiKey'),
     'UserSuspendInput.id': names('User'),
     'UserReinstateInput.id': names('User'),
     'UserRemoveInput.id': names('User'),
@@ -119,6 +135,25 @@ export const user: Rules = {
       fields: { 'edges nodes pageInfo totalCount': SAME },
     },
     UserEdge: { says: 'Whoever asks.', roles: SEEN_INSIDE, fields: { 'cursor node': SAME } },
+    ApiKey: {
+      says: 'Who made it; an ORG_ADMIN of the organisation.',
+      roles: SEEN_INSIDE,
+      fields: {
+        'id name prefix scopes createdBy createdAt expiresAt': SAME,
+        'lastUsedAt revokedAt requestsPerMinute': SAME,
+      },
+    },
+    ApiKeyConnection: {
+      says: 'Whoever asks.',
+      roles: SEEN_INSIDE,
+      fields: { 'edges nodes pageInfo totalCount': SAME },
+    },
+    ApiKeyEdge: { says: 'Whoever asks.', roles: SEEN_INSIDE, fields: { 'cursor node': SAME } },
+    ApiKeyPayload: {
+      says: 'Whoever asks.',
+      roles: SEEN_INSIDE,
+      fields: { 'success userErrors syncId clientMutationId apiKey secret': SAME },
+    },
     Invite: {
       says: 'An ORG_ADMIN of the organisation.',
       roles: { inside: 'absent', ORG_ADMIN: 'yes' },

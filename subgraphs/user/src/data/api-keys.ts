@@ -31,7 +31,10 @@ export interface ApiKeyHolderRow {
 }
 
 export interface NewApiKey
-  extends Pick<ApiKeyRow, 'id' | 'name' | 'prefix' | 'scopes' | 'requestsPerMinute' | 'createdBy' | 'expiresAt'> {
+  extends Pick<
+    ApiKeyRow,
+    'id' | 'name' | 'prefix' | 'scopes' | 'requestsPerMinute' | 'createdBy' | 'expiresAt'
+  > {
   tokenHash: Uint8Array;
 }
 

@@ -64,7 +64,9 @@ export function createApiKeys(store: UserStore, { control, cursors }: ApiKeyDeps
           if (maker?.status !== 'ACTIVE') throw forbidden('Only a member makes API keys.');
           if ((await tx.apiKeys.countUsable(maker.id)) >= USABLE_KEYS_MAX) throw tooManyKeys(USABLE_KEYS_MAX);
           const token = newToken('key', viewer.orgId);
-          const prefix = token.text.slice(token.text.lastIndexOf(`${viewer.orgId}_`) + viewer.orgId.length + 1);
+          const prefix = token.text.slice(
+            token.text.lastIndexOf(`${viewer.orgId}_`) + viewer.orgId.length + 1,
+          );
           const row = await tx.apiKeys.insert({
             ...{ ...wanted, id: uuidv7(), createdBy: maker.id, tokenHash: token.hash },
             prefix: prefix.slice(0, PREFIX_LENGTH),

@@ -26,7 +26,15 @@ export type Row<Cell> = { readonly [R in Role | 'inside']?: Cell | Later };
 export type FullRow<Cell> = Readonly<Record<Role, Cell | Later>>;
 
 /** Things of the scene, which ids point to. A new kind gets a line in tests/isolation/scene.ts. */
-export type Thing = 'ApiKey' | 'Invite' | 'Notification' | 'Organization' | 'Project' | 'Task' | 'Team' | 'User';
+export type Thing =
+  | 'ApiKey'
+  | 'Invite'
+  | 'Notification'
+  | 'Organization'
+  | 'Project'
+  | 'Task'
+  | 'Team'
+  | 'User';
 
 /**
  * What an operation answers to a role that calls it with the role's own, visible things (the rule's example).

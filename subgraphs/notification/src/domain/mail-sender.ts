@@ -116,6 +116,12 @@ type Outcome = { readonly state: 'SENT' } | { readonly state: 'QUEUED' | 'FAILED
 
 const failed = (reason: string): Outcome => ({ state: 'FAILED', reason });
 
+/** What may be mended: tried again, for as long as a mail may wait. */
+const later = ({ isLast }: DueMail, reason: string): Outcome => ({
+  state: isLast ? 'FAILED' : 'QUEUED',
+  reason,
+});
+
 /** An address, and nothing that a header or an envelope could read as two. */
 const ADDRESS = /^[^\s<>(),;:"\\[\]\p{Cc}]+@[^\s<>(),;:"\\[\]\p{Cc}]+$/u;
 
@@ -129,15 +135,16 @@ async function attemptToSend(
   // Late after an outage: a link that does not work any more helps nobody.
   if (Date.parse(values.expiresAt ?? '') < Date.now()) return failed('what it offers has expired');
   const token = sealed === null ? null : sealer.open(sealed, bindingOfMail({ template, to }));
-  if (sealed !== null && token === null) return failed('its token does not open with MAIL_SEAL_KEY');
+  // A key that is being rotated, a release that is being rolled out: another attempt finds the other one.
+  if (sealed !== null && token === null) return later(mail, 'its token does not open with MAIL_SEAL_KEY');
   const rendered = renderMail({ template, values, token, linkBase });
-  if (!rendered) return failed('its template is unknown');
+  if (!rendered) return later(mail, 'its template is unknown');
   try {
     await by.send({ ...rendered, to, id: mail.id, template });
     return { state: 'SENT' };
   } catch (error) {
     const { message, isFinal } = error as { message: string; isFinal?: boolean };
-    return { state: isFinal || mail.isLast ? 'FAILED' : 'QUEUED', reason: message };
+    return isFinal ? failed(message) : later(mail, message);
   }
 }
 

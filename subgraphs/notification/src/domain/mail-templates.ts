@@ -116,7 +116,7 @@ export function renderMail({ template: name, values, token, linkBase }: MailCont
     ...template.paragraphs(clean).map((text) => ({ text })),
     ...(link === null ? [] : [{ text: `${template.action?.label}:`, link }]),
     ...(token === null ? [] : [{ text: tokenText(mutation), code: token }]),
-    ...(clean.expiresAt ? [{ text: `Valid until ${momentText(clean.expiresAt)}, and once only.` }] : []),
+    ...(clean.expiresAt ? [{ text: expiryText(clean.expiresAt, token !== null) }] : []),
     { text: template.unasked },
   ];
   return {
@@ -148,6 +148,9 @@ const linkOf = (base: string, fragment: string, token: string): string =>
 
 const tokenText = (mutation: string | null): string =>
   mutation ? `Or give this token to the mutation ${mutation}:` : 'Its token:';
+
+const expiryText = (expiresAt: string, isSingleUse: boolean): string =>
+  `Valid until ${momentText(expiresAt)}${isSingleUse ? ', and once only' : ''}.`;
 
 /** `21 November 2026 at 14:05 UTC`; a text that is no time is shown as it is. */
 function momentText(value: string): string {

@@ -18,6 +18,8 @@ export interface DatabaseOptions {
   readonly systemPoolSize: number;
   /** Sees the text of every statement that serves a request. */
   readonly onStatement?: ((text: string) => void) | undefined;
+  /** Tests only: see TenantPoolOptions. */
+  readonly rewriteStatement?: ((text: string) => string) | undefined;
 }
 
 /** As much of a Prisma client as the door needs; `Tx` is what works inside a transaction, and outside of one. */
@@ -43,11 +45,12 @@ export function openDatabase<Tx>(
   options: DatabaseOptions,
   connect: (pool: TenantPool) => DatabaseClient<Tx>,
 ): Database<Tx> {
-  const { url, systemUrl, poolSize, systemPoolSize, onStatement } = options;
+  const { url, systemUrl, poolSize, systemPoolSize, onStatement, rewriteStatement } = options;
   const pool = new TenantPool({
     connectionString: url,
     max: poolSize,
     ...(onStatement ? { onStatement } : {}),
+    ...(rewriteStatement ? { rewriteStatement } : {}),
   });
   const system = createSystemPool({ connectionString: systemUrl, max: systemPoolSize });
   const client = connect(pool);

@@ -105,6 +105,8 @@ const BEGIN = /^\s*(begin|start\s+transaction)\b[^;]*(?=;?\s*$)/i;
 export interface TenantPoolOptions extends pg.PoolConfig {
   /** Called with every statement of the callers, transaction control included. For counting in tests. */
   onStatement?(text: string): void;
+  /** Tests only: the statement that is sent instead, to see what holds when the code forgets its tenant. */
+  rewriteStatement?(text: string): string;
   /**
    * `statement` (default): context and statement share one round trip. `transaction`: each statement is wrapped in a
    * transaction of its own, three round trips, over pg's public interface only; also what Citus needs.
@@ -115,12 +117,14 @@ export interface TenantPoolOptions extends pg.PoolConfig {
 /** A pg.Pool that acts for the tenant of withTenant only. Hand it to `new PrismaPg(pool)`, or to sqlOf. */
 export class TenantPool extends pg.Pool {
   readonly #onStatement: ((text: string) => void) | undefined;
+  readonly #rewrite: (text: string) => string;
   readonly #wrap: boolean;
   readonly #names = new Map<string, string>();
 
-  constructor({ onStatement, scope = 'statement', ...options }: TenantPoolOptions) {
+  constructor({ onStatement, rewriteStatement, scope = 'statement', ...options }: TenantPoolOptions) {
     super({ ...SESSION_LIMITS, ...options, onConnect: prepareContext });
     this.#onStatement = onStatement;
+    this.#rewrite = rewriteStatement ?? ((text) => text);
     this.#wrap = scope === 'transaction';
     this.on('error', ignoreLostConnection);
   }
@@ -175,7 +179,7 @@ export class TenantPool extends pg.Pool {
     this.#onStatement?.(statement.text);
     const begin = BEGIN.exec(statement.text);
     if (begin) return beginFor(client, begin[0], scope);
-    const named = this.#named(statement);
+    const named = this.#named({ ...statement, text: this.#rewrite(statement.text) });
     if (client.getTransactionStatus() !== 'I') return client.query(named);
     return new Promise((resolve, reject) => {
       client.query(

@@ -177,6 +177,19 @@ describe('the house', () => {
     expect(builders).toEqual([]);
   });
 
+  it('hands on the switch that rewrites statements and never uses it: only a test decides what is rewritten', () => {
+    const users = sources.filter((file) => !isTest(file) && read(file).includes('rewriteStatement'));
+    const hands = [
+      'kit/database.ts',
+      'kit/tenant-pool.ts',
+      ...SUBGRAPHS.map((x) => `subgraphs/${x}/src/service.ts`),
+    ];
+    expect(users.sort()).toEqual(hands.sort());
+    // Named in a signature, a type or an object: a value would follow a colon.
+    const given = users.filter((file) => /rewriteStatement:\s*[^,;)]/.test(withoutComments(read(file))));
+    expect(given).toEqual([]);
+  });
+
   it('publishes to Redis from the relay and the control channel alone', () => {
     const publishers = sources.filter(
       (file) => !isTest(file) && /\.(publish|xadd)\(/.test(withoutComments(read(file))),

@@ -2,16 +2,9 @@
 import { beforeAll, expect, it } from 'vitest';
 import { lookBehind } from '../kit/behind.ts';
 import { aSupergraph } from '../kit/supergraph.ts';
-import { aWorld, tryMatrix, type World } from './matrix/matrix.ts';
+import { aWorld, tryMatrix, WIDE, type World } from './matrix/matrix.ts';
 import { ROLES } from './rules/rule.ts';
 import { fields, ids } from './rules/table.ts';
-
-/** The documents select everything there is. */
-const WIDE = {
-  ...{ ROUTER_VIEWER_REQUESTS_MAX: '0', ROUTER_ADDRESS_REQUESTS_MAX: '0', ROUTER_DEPTH_MAX: '30' },
-  ...{ ROUTER_TOKENS_MAX: '20000', ROUTER_SELECTIONS_MAX: '100000', ROUTER_ALIASES_MAX: '1000' },
-  ...{ ROUTER_DOCUMENT_BYTES_MAX: '524288' },
-};
 
 let world: World;
 

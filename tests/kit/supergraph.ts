@@ -39,10 +39,19 @@ export interface TestSupergraph {
   stop(): Promise<void>;
 }
 
-/** Call it in beforeAll. `redisUrl` is for tests that break their own Redis; `env` for other limits; `mailbox` gets the mails. */
-export async function aSupergraph(
-  options: { redisUrl?: string; env?: NodeJS.ProcessEnv; mailbox?: TestMailbox } = {},
-): Promise<TestSupergraph> {
+export interface SupergraphOptions {
+  /** For tests that break their own Redis. */
+  redisUrl?: string;
+  /** For other limits. */
+  env?: NodeJS.ProcessEnv;
+  /** Gets the mails. */
+  mailbox?: TestMailbox;
+  /** For tests that make the code forget its tenant: the statement that is sent instead. */
+  rewriteStatement?(subgraph: Subgraph, text: string): string;
+}
+
+/** Call it in beforeAll. */
+export async function aSupergraph(options: SupergraphOptions = {}): Promise<TestSupergraph> {
   const databases = Object.fromEntries(
     await Promise.all(NAMES.map(async (name) => [name, await aDatabase(name)] as const)),
   ) as Record<Subgraph, TestDatabase>;
@@ -63,6 +72,7 @@ export async function aSupergraph(
       onRequest: ({ query }: { query: string }) => void counts.calls[name].push(query),
       onStatement: (text: string) => void counts.statements[name].push(text),
     },
+    rewriteStatement: (text: string) => options.rewriteStatement?.(name, text) ?? text,
   });
   const services = {
     user: createUser(readUserConfig(env), depsOf('user')),

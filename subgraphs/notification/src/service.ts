@@ -28,6 +28,8 @@ export interface ServiceDeps {
   observe?: GraphqlServiceOptions['observe'] & { onStatement?(text: string): void };
   /** Separates test runs on one Redis. */
   redisPrefix?: string;
+  /** Tests only: the statement that is sent instead, to see what holds when the code forgets its tenant. */
+  rewriteStatement?(text: string): string;
 }
 
 /** Twice an attempt: what is slow to be marked is not taken again meanwhile. */
@@ -35,7 +37,10 @@ const MAIL_LEASE_MS = 2 * ATTEMPT_TIMEOUT_MS;
 const MAIL_GIVE_UP_AFTER_MS = 86_400_000;
 
 /** The notification subgraph. Builds every part and opens nothing before `start`. */
-export function createService(config: NotificationConfig, { observe, redisPrefix }: ServiceDeps = {}) {
+export function createService(
+  config: NotificationConfig,
+  { observe, redisPrefix, rewriteStatement }: ServiceDeps = {},
+) {
   const log = createLog({ process: 'notification', level: config.LOG_LEVEL });
   const cursors = createCursors(parseKeyRing(config.NOTIFICATION_CURSOR_KEY));
   const database = createDatabase({
@@ -44,6 +49,7 @@ export function createService(config: NotificationConfig, { observe, redisPrefix
     poolSize: config.NOTIFICATION_DATABASE_POOL_SIZE,
     systemPoolSize: config.NOTIFICATION_SYSTEM_DATABASE_POOL_SIZE,
     onStatement: observe?.onStatement,
+    rewriteStatement,
   });
   const path = createEventPath({
     ...{ service: 'notification', ...routesOf('notification') },

@@ -26,10 +26,15 @@ export interface ServiceDeps {
   observe?: GraphqlServiceOptions['observe'] & { onStatement?(text: string): void };
   /** Separates test runs on one Redis. */
   redisPrefix?: string;
+  /** Tests only: the statement that is sent instead, to see what holds when the code forgets its tenant. */
+  rewriteStatement?(text: string): string;
 }
 
 /** The org subgraph. Builds every part and opens nothing before `start`. */
-export function createService(config: OrgConfig, { observe, redisPrefix }: ServiceDeps = {}) {
+export function createService(
+  config: OrgConfig,
+  { observe, redisPrefix, rewriteStatement }: ServiceDeps = {},
+) {
   const log = createLog({ process: 'org', level: config.LOG_LEVEL });
   const cursors = createCursors(parseKeyRing(config.ORG_CURSOR_KEY));
   const database = createDatabase({
@@ -38,6 +43,7 @@ export function createService(config: OrgConfig, { observe, redisPrefix }: Servi
     poolSize: config.ORG_DATABASE_POOL_SIZE,
     systemPoolSize: config.ORG_SYSTEM_DATABASE_POOL_SIZE,
     onStatement: observe?.onStatement,
+    rewriteStatement,
   });
   const path = createEventPath({
     ...{ service: 'org', ...routesOf('org') },

@@ -24,10 +24,15 @@ export interface ServiceDeps {
   observe?: GraphqlServiceOptions['observe'] & { onStatement?(text: string): void };
   /** Separates test runs on one Redis. */
   redisPrefix?: string;
+  /** Tests only: the statement that is sent instead, to see what holds when the code forgets its tenant. */
+  rewriteStatement?(text: string): string;
 }
 
 /** The task subgraph. Builds every part and opens nothing before `start`. */
-export function createService(config: TaskConfig, { observe, redisPrefix }: ServiceDeps = {}) {
+export function createService(
+  config: TaskConfig,
+  { observe, redisPrefix, rewriteStatement }: ServiceDeps = {},
+) {
   const log = createLog({ process: 'task', level: config.LOG_LEVEL });
   const cursors = createCursors(parseKeyRing(config.TASK_CURSOR_KEY));
   const database = createDatabase({
@@ -36,6 +41,7 @@ export function createService(config: TaskConfig, { observe, redisPrefix }: Serv
     poolSize: config.TASK_DATABASE_POOL_SIZE,
     systemPoolSize: config.TASK_SYSTEM_DATABASE_POOL_SIZE,
     onStatement: observe?.onStatement,
+    rewriteStatement,
   });
   const path = createEventPath({
     ...{ service: 'task', ...routesOf('task') },

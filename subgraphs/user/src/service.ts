@@ -37,13 +37,18 @@ export interface ServiceDeps {
   observe?: GraphqlServiceOptions['observe'] & { onStatement?(text: string): void };
   /** Separates test runs on one Redis. */
   redisPrefix?: string;
+  /** Tests only: the statement that is sent instead, to see what holds when the code forgets its tenant. */
+  rewriteStatement?(text: string): string;
 }
 
 /** Below the time for which a new key is published before it signs, so that whoever caches knows it by then. */
 const JWKS_HEADERS = { 'cache-control': 'public, max-age=15' };
 
 /** The user subgraph. Builds every part and opens nothing before `start`. */
-export function createService(config: UserConfig, { observe, redisPrefix }: ServiceDeps = {}) {
+export function createService(
+  config: UserConfig,
+  { observe, redisPrefix, rewriteStatement }: ServiceDeps = {},
+) {
   const log = createLog({ process: 'user', level: config.LOG_LEVEL });
   const cursors = createCursors(parseKeyRing(config.USER_CURSOR_KEY));
   const database = createDatabase({
@@ -52,6 +57,7 @@ export function createService(config: UserConfig, { observe, redisPrefix }: Serv
     poolSize: config.USER_DATABASE_POOL_SIZE,
     systemPoolSize: config.USER_SYSTEM_DATABASE_POOL_SIZE,
     onStatement: observe?.onStatement,
+    rewriteStatement,
   });
   const path = createEventPath({
     ...{ service: 'user', ...routesOf('user') },

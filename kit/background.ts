@@ -65,3 +65,30 @@ export function createTroubles(log: Log): Troubles {
     has: (activity) => troubled.has(activity),
   };
 }
+
+/**
+ * Repeats `work` as long as it is started, `everyMs` after the last one has ended and for the first time at once. A failure
+ * is logged once and does not end it. Safe to start and stop twice; `stop` finishes what is running.
+ */
+export function createRound(log: Log, activity: string, everyMs: number, work: () => Promise<unknown>) {
+  const troubles = createTroubles(log);
+  const bell = createBell();
+  let running: Promise<void> | null = null;
+  let isStopping = false;
+  async function run(): Promise<void> {
+    while (!isStopping) {
+      await troubles.watch(activity, work);
+      if (!isStopping) await bell.wait(everyMs);
+    }
+  }
+  return {
+    start(): void {
+      running ??= run();
+    },
+    async stop(): Promise<void> {
+      isStopping = true;
+      bell.ring();
+      await running;
+    },
+  };
+}

@@ -32,6 +32,22 @@ export interface Viewer {
   readonly scopes?: readonly Scope[];
 }
 
+/**
+ * What the plan of an organisation means to the router: the claim `plan` of access tokens. Times are milliseconds since the
+ * epoch; a number of calls is by calendar month (UTC), null being no limit.
+ */
+export interface PlanClaim {
+  readonly name: string;
+  /** The window of the contract: from `from` until `until`, null being for ever. */
+  readonly from: number;
+  readonly until: number | null;
+  /** Calls within the window, and outside of it. */
+  readonly calls: number | null;
+  readonly otherwise: number | null;
+  /** A newer one counts. */
+  readonly version: number;
+}
+
 /** What the router tells a subgraph about one call. `viewer` is null for an anonymous request. */
 export interface ContextClaims {
   readonly viewer: Viewer | null;
@@ -47,6 +63,7 @@ export interface ContextClaims {
   readonly clientAddress?: string | undefined;
   readonly userAgent?: string | undefined;
   readonly locale?: string | undefined;
+  /** The name of the plan that is in force. */
   readonly plan?: string | undefined;
   readonly idempotencyKey?: string | undefined;
   readonly minSyncId?: string | undefined;

@@ -52,6 +52,12 @@ export function createKeys(prefix = '') {
     organizationStanding: (orgId: string) => `${prefix}standing:{${orgId}}`,
     /** String: present while a session is revoked and its access tokens could still be alive. */
     revokedKey: (orgId: string, sessionId: string) => `${prefix}revoked:{${orgId}}:${sessionId}`,
+    /** Hash (tally.ts): calls of one tenant in a month, `2026-11`, by who counted them. */
+    apiCalls: (orgId: string, month: string) => `${prefix}calls:{${orgId}}:${month}`,
+    /** Sorted set: tenants that called in a month, by when they were seen calling. */
+    apiCallers: (month: string) => `${prefix}callers:{${month}}`,
+    /** String: a tenant's plan, as long as access tokens may live that do not know it. */
+    planNews: (orgId: string) => `${prefix}plan:{${orgId}}`,
     /** Prefix handed to a rate limiter; it appends the counted subject. */
     rateLimit: (name: string) => `${prefix}limit:${name}`,
   };

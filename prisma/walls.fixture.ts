@@ -30,6 +30,7 @@ const VALUES: Record<string, unknown> = {
   'signing_keys.status': 'ACTIVE',
   'mails.template': 'INVITE',
   'projects.key': 'ENG',
+  'api_call_counts.month': '2026-11-01',
   'tasks.key': 'ENG-1',
   'audit_entries.action': 'thing.done',
   'audit_entries.details_digest': Buffer.alloc(32),

@@ -29,6 +29,12 @@ const SYSTEM_GRANTS: Partial<Record<string, Record<string, string>>> = {
     invites: 'SELECT UPDATE',
     sessions: 'DELETE INSERT SELECT',
     refresh_tokens: 'DELETE INSERT SELECT',
+    quotas: 'INSERT SELECT UPDATE',
+  },
+  org: {
+    organizations: 'SELECT',
+    organization_plans: 'SELECT',
+    api_call_counts: 'DELETE INSERT SELECT UPDATE',
   },
   // Its updates are granted column by column.
   notification: { mails: 'DELETE SELECT' },

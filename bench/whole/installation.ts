@@ -47,6 +47,8 @@ export async function startInstallation(dir: string, stops: Stops): Promise<Inst
     ...{ LOG_LEVEL: 'silent', REDIS_URL: redis.url, ROUTER_PORT: '0' },
     // One person sends more here than any person does.
     ROUTER_VIEWER_REQUESTS_MAX: '0',
+    // And one organisation more than the smallest plan allows.
+    ...{ ORG_PLAN_FREE_TASKS_MAX: '0', ORG_PLAN_FREE_API_CALLS_MAX: '0' },
   };
   for (const subgraph of subgraphs) {
     const prefix = subgraph.toUpperCase();

@@ -14,6 +14,23 @@ export const organization = z.object({
   taskVisibility: oneOf('ASSIGNED', 'PROJECT'),
 });
 
+/** How many of each an organisation may have; null is no limit. API calls are counted by the calendar month (UTC). */
+const limits = z.object({
+  members: z.int().nonnegative().nullable(),
+  projects: z.int().nonnegative().nullable(),
+  tasks: z.int().nonnegative().nullable(),
+  apiCalls: z.int().nonnegative().nullable(),
+});
+
+/** A contract with its window: `limits` hold from `startsAt` to `endsAt` (null is for ever), `otherwise` before and after. */
+export const plan = z.object({
+  name: oneOf('FREE', 'TEAM', 'BUSINESS'),
+  startsAt: instant,
+  endsAt: instant.nullable(),
+  limits,
+  otherwise: limits,
+});
+
 export const member = z.object({
   id,
   name: z.string(),
@@ -106,6 +123,8 @@ export const inbox = z.object({
 });
 
 export type OrganizationImage = z.infer<typeof organization>;
+export type PlanImage = z.infer<typeof plan>;
+export type PlanLimits = z.infer<typeof limits>;
 export type MemberImage = z.infer<typeof member>;
 export type TeamImage = z.infer<typeof team>;
 export type TeamMemberImage = z.infer<typeof teamMember>;

@@ -39,6 +39,11 @@ export const facts = {
     ...{ source: 'org', aggregate: 'organization', consumers: ['task'], schemaVersion: 1 },
     ...{ before: image.organization, after: image.organization },
   },
+  // The id of a plan is that of its organisation. Told when it is founded, when the contract or its limits change, and at its end.
+  'plan.changed': {
+    ...{ source: 'org', aggregate: 'plan', consumers: ['user', 'task'], schemaVersion: 1 },
+    ...{ before: image.plan.nullable(), after: image.plan },
+  },
   'team.created': {
     ...{ source: 'org', aggregate: 'team', consumers: ['task'], schemaVersion: 1 },
     ...{ before: none, after: image.team },

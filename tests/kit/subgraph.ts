@@ -89,6 +89,9 @@ export async function aSubgraph(name: Subgraph, create: Create): Promise<TestSub
   const service = create(
     {
       ...{ LOG_LEVEL: process.env.LOG_LEVEL ?? 'silent', REDIS_URL: redis.url },
+      // A scene may be larger than the smallest plan.
+      ...{ ORG_PLAN_FREE_MEMBERS_MAX: '0', ORG_PLAN_FREE_PROJECTS_MAX: '0' },
+      ...{ ORG_PLAN_FREE_TASKS_MAX: '0', ORG_PLAN_FREE_API_CALLS_MAX: '0' },
       [`${prefix}_PORT`]: '0',
       [`${prefix}_CONTEXT_KEY`]: key,
       [`${prefix}_DATABASE_URL`]: database.appUrl,

@@ -3,9 +3,11 @@ import { byKey, createLoader, groupByKey } from '@taskflow/kit/loader';
 import type { Connection } from '@taskflow/kit/page';
 import type { TeamMemberRow } from './data/team-members.ts';
 import type { Organizations } from './domain/organizations.ts';
+import type { Plans } from './domain/plans.ts';
 import type { Projects } from './domain/projects.ts';
 import type { EntriesArgs, TeamMembers } from './domain/team-members.ts';
 import type { Teams } from './domain/teams.ts';
+import type { Usage } from './domain/usage.ts';
 
 export type Loaders = ReturnType<typeof createLoaders>;
 
@@ -14,6 +16,8 @@ export interface UseCases {
   teams: Teams;
   teamMembers: TeamMembers;
   projects: Projects;
+  plans: Plans;
+  usage: Usage;
 }
 
 /** New for each request: nothing crosses a viewer or grows stale. An anonymous caller's find nothing. */

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { createApply } from '@taskflow/kit/apply';
 import { keepingOf } from '@taskflow/kit/audit-retention';
+import { createRound } from '@taskflow/kit/background';
 import { parseKeyRing } from '@taskflow/kit/config';
 import { createEventPath } from '@taskflow/kit/event-path';
 import { createLog } from '@taskflow/kit/log';
@@ -7,17 +9,21 @@ import { createCursors } from '@taskflow/kit/page';
 import { untilReachable } from '@taskflow/kit/process';
 import { createGraphqlService, type GraphqlServiceOptions } from '@taskflow/kit/service';
 import { assertProtected } from '@taskflow/kit/tenant-pool';
-import { parseFact, routesOf } from '@taskflow/schema/events';
+import { type PlanLimits, parseFact, routesOf } from '@taskflow/schema/events';
 import { neededScope } from '@taskflow/schema/scopes';
 import { subgraphSdl } from '@taskflow/schema/sdl';
 import type { OrgConfig } from './config.ts';
 import { createContextFactory } from './context.ts';
 import { createDatabase, unscopedTables } from './data/database.ts';
+import type { LimitsOfPlans, PlanName } from './data/plans.ts';
 import { createOrgStore } from './data/store.ts';
+import { createUsageFlush } from './data/usage-flush.ts';
 import { createOrganizations } from './domain/organizations.ts';
+import { createPlans } from './domain/plans.ts';
 import { createProjects } from './domain/projects.ts';
 import { createTeamMembers } from './domain/team-members.ts';
 import { createTeams } from './domain/teams.ts';
+import { createUsage } from './domain/usage.ts';
 import { createHandlers } from './events/index.ts';
 import { resolvers } from './resolvers/index.ts';
 
@@ -56,8 +62,15 @@ export function createService(
   const teams = createTeams(store, { organizations, cursors });
   const teamMembers = createTeamMembers(store, { teams, cursors });
   const projects = createProjects(store, { organizations, teams, cursors });
+  const plans = createPlans(store, { limitsOf: limitsOfPlans(config) });
+  const usage = createUsage(store, { plans });
   const { transaction } = store;
-  const facts = createApply({ handlers: createHandlers(), parse: parseFact, transaction, log });
+  const facts = createApply({ handlers: createHandlers({ plans }), parse: parseFact, transaction, log });
+
+  const planTelling = createRound(log, 'telling of plans', config.ORG_PLAN_CHECK_MS, () =>
+    plans.tellUntold(randomUUID()),
+  );
+  const usageFlush = createUsageFlush(database, path.redis, { intervalMs: config.ORG_USAGE_FLUSH_MS, log });
 
   const graphql = createGraphqlService({
     name: 'org',
@@ -68,12 +81,12 @@ export function createService(
     contextRing: parseKeyRing(config.ORG_CONTEXT_KEY),
     allowUnsigned: config.ORG_ALLOW_UNSIGNED,
     log,
-    context: createContextFactory({ organizations, teams, teamMembers, projects }),
+    context: createContextFactory({ organizations, teams, teamMembers, projects, plans, usage }),
     probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },
     anonymousFields: [],
     neededScope,
     ...(observe ? { observe } : {}),
-    onStop: [path.stop, database.close],
+    onStop: [planTelling.stop, usageFlush.stop, path.stop, database.close],
   });
 
   return {
@@ -85,6 +98,8 @@ export function createService(
         await untilReachable('PostgreSQL', database.ping, log);
         await assertProtected(database.pool, { unscopedTables });
         path.start(facts);
+        planTelling.start();
+        usageFlush.start();
         await graphql.start();
       } catch (error) {
         await graphql.stop();
@@ -93,4 +108,15 @@ export function createService(
     },
     stop: graphql.stop,
   };
+}
+
+/** What each plan allows; null is no limit. */
+function limitsOfPlans(config: OrgConfig): LimitsOfPlans {
+  const limitsOf = (plan: PlanName): PlanLimits => ({
+    members: config[`ORG_PLAN_${plan}_MEMBERS_MAX`] || null,
+    projects: config[`ORG_PLAN_${plan}_PROJECTS_MAX`] || null,
+    tasks: config[`ORG_PLAN_${plan}_TASKS_MAX`] || null,
+    apiCalls: config[`ORG_PLAN_${plan}_API_CALLS_MAX`] || null,
+  });
+  return { FREE: limitsOf('FREE'), TEAM: limitsOf('TEAM'), BUSINESS: limitsOf('BUSINESS') };
 }

@@ -1,11 +1,13 @@
 import type { BuildContext, RequestContext } from '@taskflow/kit/service';
 import type { TaskEvents } from './domain/task-events.ts';
 import type { Tasks } from './domain/tasks.ts';
+import type { Usage } from './domain/usage.ts';
 import { createLoaders, type Loaders } from './loaders.ts';
 
 export interface ContextDeps {
   tasks: Tasks;
   events: TaskEvents;
+  usage: Usage;
 }
 
 /** What a resolver sees: who asks, the use cases, and loaders that live for one request. */

@@ -5,5 +5,6 @@ import type { TaskChange } from './domain/task-events.ts';
 export type TaskMapper = TaskRow;
 export type TaskChangeMapper = TaskChange;
 /** Known by their ids alone; the owning subgraphs answer the rest. */
+export type OrganizationUsageMapper = { id: string };
 export type UserMapper = { id: string };
 export type ProjectMapper = { id: string };

@@ -16,6 +16,7 @@ import { createDatabase, unscopedTables } from './data/database.ts';
 import { createTaskStore } from './data/store.ts';
 import { createTaskEvents } from './domain/task-events.ts';
 import { createTasks } from './domain/tasks.ts';
+import { createUsage } from './domain/usage.ts';
 import { createHandlers } from './events/index.ts';
 import { resolvers } from './resolvers/index.ts';
 
@@ -64,7 +65,7 @@ export function createService(
     contextRing: parseKeyRing(config.TASK_CONTEXT_KEY),
     allowUnsigned: config.TASK_ALLOW_UNSIGNED,
     log,
-    context: createContextFactory({ tasks, events }),
+    context: createContextFactory({ tasks, events, usage: createUsage(store) }),
     probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },
     anonymousFields: [],
     neededScope,

@@ -6,6 +6,7 @@ import type { Members } from './domain/members.ts';
 import type { People } from './domain/people.ts';
 import type { SentInvites } from './domain/sent-invites.ts';
 import type { Client, Sessions } from './domain/sessions.ts';
+import type { Usage } from './domain/usage.ts';
 import { createLoaders, type Loaders } from './loaders.ts';
 
 /** What a resolver sees: who asks, the use cases, and loaders that live for one request. */
@@ -18,6 +19,7 @@ export interface Context extends RequestContext {
   people: People;
   sentInvites: SentInvites;
   sessions: Sessions;
+  usage: Usage;
   /** From where the request came, as the router saw it. */
   client: Client;
 }
@@ -30,6 +32,7 @@ export interface ContextDeps {
   people: People;
   sentInvites: SentInvites;
   sessions: Sessions;
+  usage: Usage;
 }
 
 export const createContextFactory =

@@ -7,3 +7,5 @@ export type UserMapper = MemberRow;
 export type ApiKeyMapper = ApiKeyRow;
 export type ApiKeyIdentityMapper = ApiKeyHolderRow;
 export type InviteMapper = InviteRow;
+/** Known by its id alone: each subgraph answers what it counts. */
+export type OrganizationUsageMapper = { id: string };

@@ -15,6 +15,7 @@ import type { UserConfig } from './config.ts';
 import { createContextFactory } from './context.ts';
 import { createControl } from './data/control.ts';
 import { createDatabase, unscopedTables } from './data/database.ts';
+import { createPlanNews } from './data/plan-news.ts';
 import { createRetention } from './data/retention.ts';
 import { createUserStore } from './data/store.ts';
 import { createAccessTokens } from './domain/access-tokens.ts';
@@ -29,6 +30,7 @@ import { createProofOfIdentity } from './domain/proof-of-identity.ts';
 import { createSentInvites } from './domain/sent-invites.ts';
 import { createSessions } from './domain/sessions.ts';
 import { createSigningKeys } from './domain/signing-keys.ts';
+import { createUsage } from './domain/usage.ts';
 import { createHandlers } from './events/index.ts';
 import { resolvers } from './resolvers/index.ts';
 
@@ -87,6 +89,7 @@ export function createService(
       issuer: config.USER_TOKEN_ISSUER,
       audience: config.USER_TOKEN_AUDIENCE,
       ttlMs: config.USER_ACCESS_TOKEN_TTL_MS,
+      planOf: store.plans.find,
     }),
   });
   const accounts = createAccounts(store, { passwords, proof, sessions });
@@ -98,8 +101,10 @@ export function createService(
   const apiKeys = createApiKeys(store, { control, cursors });
   const people = createPeople(store, { cursors });
   const retention = createRetention(database, log);
+  const usage = createUsage(store);
+  const planNews = createPlanNews(path.redis, { accessTokenTtlMs: config.USER_ACCESS_TOKEN_TTL_MS, log });
   const { transaction } = store;
-  const facts = createApply({ handlers: createHandlers(), parse: parseFact, transaction, log });
+  const facts = createApply({ handlers: createHandlers({ planNews }), parse: parseFact, transaction, log });
 
   const graphql = createGraphqlService({
     name: 'user',
@@ -110,7 +115,7 @@ export function createService(
     contextRing: parseKeyRing(config.USER_CONTEXT_KEY),
     allowUnsigned: config.USER_ALLOW_UNSIGNED,
     log,
-    context: createContextFactory({ accounts, apiKeys, invites, members, people, sentInvites, sessions }),
+    context: createContextFactory({ accounts, apiKeys, invites, members, people, sentInvites, sessions, usage }),
     probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },
     routes: {
       '/.well-known/jwks.json': async () => ({ headers: JWKS_HEADERS, body: await keys.jwks() }),

@@ -8,6 +8,12 @@ export const conventions: Rules = {
       roles: SEEN_INSIDE,
       fields: { 'hasNextPage hasPreviousPage startCursor endCursor': SAME },
     },
+    OrganizationUsage: { says: 'Everybody, their own.', roles: SEEN_INSIDE, fields: { id: SAME } },
+    UsageCount: {
+      says: 'An ORG_ADMIN.',
+      roles: { inside: 'absent', ORG_ADMIN: 'yes', API_KEY: 'yes' },
+      fields: { 'used limit': SAME },
+    },
     UserError: {
       says: 'Whoever is refused.',
       roles: ANYBODY,

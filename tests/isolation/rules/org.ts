@@ -1,5 +1,13 @@
 /** Who may do what of schema/org.graphql. The shape of the organisation (teams and projects) is not for a guest. */
-import { EVERYBODY_INSIDE, names, type Rules, SAME, SEEN_BUT_BY_GUESTS, SEEN_INSIDE } from './rule.ts';
+import {
+  BY_ADMINS_ONLY,
+  EVERYBODY_INSIDE,
+  names,
+  type Rules,
+  SAME,
+  SEEN_BUT_BY_GUESTS,
+  SEEN_INSIDE,
+} from './rule.ts';
 
 /** Lists of the organisation's shape: a guest gets an empty one. */
 const LISTED = { inside: 'yes', GUEST: 'empty', OUTSIDER: 'yes' } as const;
@@ -99,7 +107,19 @@ export const org: Rules = {
       fields: {
         'id name slug settings createdAt updatedAt archivedAt version': SAME,
         'viewerCanUpdate viewerCanCreateTeams viewerCanCreateProjects': SAME,
+        plan: { GUEST: 'null' },
+        usage: SAME,
       },
+    },
+    OrganizationPlan: {
+      says: 'Everybody but a guest, their own.',
+      roles: SEEN_BUT_BY_GUESTS,
+      fields: { 'name contractedName startsAt endsAt isDowngraded': SAME },
+    },
+    OrganizationUsage: {
+      says: 'Everybody, their own; the numbers are for an ORG_ADMIN.',
+      roles: SEEN_INSIDE,
+      fields: { 'projects apiCalls': BY_ADMINS_ONLY },
     },
     OrganizationSettings: {
       says: 'Everybody, their own.',
@@ -182,6 +202,7 @@ export const org: Rules = {
   entities: {
     User: { inside: 'yes' },
     Organization: { inside: 'yes' },
+    OrganizationUsage: { inside: 'yes' },
     Team: { inside: 'yes', GUEST: 'null' },
     Project: { inside: 'yes', GUEST: 'null' },
   },

@@ -131,5 +131,7 @@ export const ANYBODY = { inside: 'yes', OUTSIDER: 'yes', ANONYMOUS: 'yes' } as c
 export const NAMED_INSIDE = { inside: 'yes', OUTSIDER: 'NOT_FOUND' } as const;
 /** Objects that everybody of the organisation is given, as far as they see them at all. */
 export const SEEN_INSIDE = { inside: 'yes' } as const;
+/** Of an object that everybody is given: what it says to an ORG_ADMIN only, and to a key of theirs. */
+export const BY_ADMINS_ONLY = { MANAGER: 'null', MEMBER: 'null', GUEST: 'null' } as const;
 /** The shape of the organisation (teams and projects) is not for a guest. */
 export const SEEN_BUT_BY_GUESTS = { inside: 'yes', GUEST: 'absent' } as const;

@@ -1,5 +1,6 @@
 /** Who may do what of schema/task.graphql. Which tasks a role sees is said in subgraphs/task/src/domain/task-policy.ts. */
 import {
+  BY_ADMINS_ONLY,
   compares,
   EVERYBODY_INSIDE,
   makes,
@@ -92,6 +93,11 @@ export const task: Rules = {
       roles: SEEN_INSIDE,
       fields: { 'cursor kind taskId version changedFields task actor occurredAt': SAME },
     },
+    OrganizationUsage: {
+      says: 'Everybody, their own; the numbers are for an ORG_ADMIN.',
+      roles: SEEN_INSIDE,
+      fields: { tasks: BY_ADMINS_ONLY },
+    },
     TaskPayload: {
       says: 'Whoever asks.',
       roles: SEEN_INSIDE,
@@ -105,5 +111,6 @@ export const task: Rules = {
     Task: { inside: 'yes' },
     User: { inside: 'yes' },
     Project: { inside: 'yes', GUEST: 'null' },
+    OrganizationUsage: { inside: 'yes' },
   },
 };

@@ -1,6 +1,7 @@
 /** Who may do what of schema/user.graphql. Everybody sees people by reference; a guest lists nobody but themselves. */
 import {
   ANYBODY,
+  BY_ADMINS_ONLY,
   EVERYBODY_INSIDE,
   NAMED_INSIDE,
   names,
@@ -129,6 +130,11 @@ export const user: Rules = {
         'viewerCanChangeRole viewerCanSuspend viewerCanRemove': SAME,
       },
     },
+    OrganizationUsage: {
+      says: 'Everybody, their own; the numbers are for an ORG_ADMIN.',
+      roles: SEEN_INSIDE,
+      fields: { members: BY_ADMINS_ONLY },
+    },
     UserConnection: {
       says: 'Whoever asks.',
       roles: SEEN_INSIDE,
@@ -195,5 +201,6 @@ export const user: Rules = {
   },
   entities: {
     User: { inside: 'yes' },
+    OrganizationUsage: { inside: 'yes' },
   },
 };

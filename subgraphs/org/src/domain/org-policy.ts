@@ -4,6 +4,10 @@ import type { Viewer } from '@taskflow/kit/identity';
 /** A guest works on single tasks and sees nothing of the organisation's shape. */
 export const canSeeStructure = ({ role }: Viewer): boolean => role !== 'GUEST';
 
+/** Everybody who knows the organisation's shape knows its plan; what it uses counts things that only an ORG_ADMIN all sees. */
+export const canSeePlan = canSeeStructure;
+export const canSeeUsage = ({ role }: Viewer): boolean => role === 'ORG_ADMIN';
+
 export const canUpdateOrganization = ({ role }: Viewer): boolean => role === 'ORG_ADMIN';
 export const canCreateTeams = ({ role }: Viewer): boolean => role === 'ORG_ADMIN';
 export const canMoveTeam = ({ role }: Viewer): boolean => role === 'ORG_ADMIN';

@@ -108,7 +108,9 @@ export function createProjects(
           if (!row)
             throw new DomainError('CONFLICT', `Another project has the key ${key}.`, { field: 'key' });
           await assign(tx, viewer, row.id, teamIds);
-          return { row, syncId: await tell(tx, call, { before: null, row, teamIds }) };
+          const syncId = await tell(tx, call, { before: null, row, teamIds });
+          await tx.quota.take(PROJECTS);
+          return { row, syncId };
         },
         (id) => find(viewer, id),
       );
@@ -162,6 +164,8 @@ export function createProjects(
 }
 
 const FIELD_NAMES = { teamIds: 'teams' };
+
+const PROJECTS = { things: 'projects', advice: 'A larger plan has room for more.' };
 
 function keyOf(text: string): string {
   const key = text.trim();

@@ -2,6 +2,8 @@ import { scalars } from '@taskflow/kit/scalars';
 import type { Resolvers } from '../generated/graphql.ts';
 import { Mutation } from './Mutation.ts';
 import { Organization } from './Organization.ts';
+import { OrganizationPlan } from './OrganizationPlan.ts';
+import { OrganizationUsage } from './OrganizationUsage.ts';
 import { Project } from './Project.ts';
 import { ProjectTeamAssignment } from './ProjectTeamAssignment.ts';
 import { Query } from './Query.ts';
@@ -11,5 +13,16 @@ import { User } from './User.ts';
 
 export const resolvers: Resolvers = {
   ...scalars,
-  ...{ Mutation, Organization, Project, ProjectTeamAssignment, Query, Team, TeamMember, User },
+  ...{
+    Mutation,
+    Organization,
+    OrganizationPlan,
+    OrganizationUsage,
+    Project,
+    ProjectTeamAssignment,
+    Query,
+    Team,
+    TeamMember,
+    User,
+  },
 };

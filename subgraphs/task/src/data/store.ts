@@ -1,4 +1,5 @@
 import { type AuditEntry, type AuditOrigin, recordAudit } from '@taskflow/kit/audit';
+import { quotaIn } from '@taskflow/kit/quota';
 import type { Tenant } from '@taskflow/kit/tenant-pool';
 import { type Database, sqlOf, type Tx } from './database.ts';
 import { memberQueries, membersIn } from './members.ts';
@@ -8,6 +9,7 @@ import { settingsIn } from './settings.ts';
 import { taskListQueries } from './task-lists.ts';
 import { taskQueries, tasksIn } from './tasks.ts';
 import { teamsIn } from './teams.ts';
+import { usageQueries } from './usage.ts';
 
 export type TaskStore = ReturnType<typeof createTaskStore>;
 export type TaskTx = ReturnType<typeof transactionFor>;
@@ -21,6 +23,7 @@ export function createTaskStore(database: Database) {
     taskLists: taskListQueries(database),
     members: memberQueries(database),
     projects: projectQueries(database),
+    usage: usageQueries(database),
   };
 }
 
@@ -33,6 +36,8 @@ function transactionFor(tx: Tx, orgId: string) {
     teams: teamsIn(sql, orgId),
     projects: projectsIn(sql, orgId),
     settings: settingsIn(sql, orgId),
+    /** Of tasks that are not deleted. */
+    quota: quotaIn(sql, orgId),
     appendFacts: (...facts: readonly OwnFact[]) => appendFacts(sql, facts),
     /** One line of the organisation's audit log, in this transaction. */
     audit: (origin: AuditOrigin, entry: AuditEntry) => recordAudit(sql, orgId, origin, entry),

@@ -87,6 +87,9 @@ export function canDelete(sight: Sight, task: PolicySubject): boolean {
   return role !== 'GUEST' && (task.creatorId === userId || manages(sight, task));
 }
 
+/** How many tasks there are in all tells of tasks that only an ORG_ADMIN sees. */
+export const canSeeUsage = ({ role }: Pick<Viewer, 'role'>): boolean => role === 'ORG_ADMIN';
+
 /** A guest would not see what they have made. */
 export const canCreate = ({ role }: Pick<Viewer, 'role'>): boolean => role !== 'GUEST';
 

@@ -20,6 +20,7 @@ import {
 } from './task-input.ts';
 import { createTaskLists } from './task-lists.ts';
 import { canCreate, canDelete, canUpdate, type PolicySubject, type Sight, visibleTo } from './task-policy.ts';
+import { TASKS } from './usage.ts';
 
 /** What the keys of tasks without a project start with; org keeps projects from having it. */
 const KEY_PREFIX_WITHOUT_PROJECT = 'TASK';
@@ -59,7 +60,9 @@ export function createTasks(store: TaskStore, deps: { cursors: Cursors }) {
           });
           // One answer whosever task it is. In another organisation the id is simply free.
           if (!row) throw badInput('id', 'This id cannot be used. Make a new one.');
-          return { row, syncId: await tell(tx, call, null, row) };
+          const syncId = await tell(tx, call, null, row);
+          await tx.quota.take(TASKS);
+          return { row, syncId };
         },
         (existingId) => reload(call, existingId),
       );
@@ -92,7 +95,9 @@ export function createTasks(store: TaskStore, deps: { cursors: Cursors }) {
         async (tx) => {
           const before = await lock(tx, sight, input, canDelete, 'You may see this task but not delete it.');
           const row = await tx.tasks.markDeleted(before.id);
-          return { row, syncId: await tell(tx, call, before, row) };
+          const syncId = await tell(tx, call, before, row);
+          await tx.quota.release();
+          return { row, syncId };
         },
         (id) => reload(call, id, { includeDeleted: true }),
       );

@@ -3,6 +3,7 @@ import type { AnyFact, ConsumedBy } from '@taskflow/schema/events';
 import type { TaskTx } from '../data/store.ts';
 import { onMemberChanged } from './on-member-changed.ts';
 import { onOrganizationUpdated } from './on-organization-updated.ts';
+import { onPlanChanged } from './on-plan-changed.ts';
 import { onProjectChanged } from './on-project-changed.ts';
 import { onTeamChanged } from './on-team-changed.ts';
 import { onTeamMemberChanged } from './on-team-member-changed.ts';
@@ -12,6 +13,7 @@ export const createHandlers = (): FactHandlers<TaskTx, AnyFact, ConsumedBy<'task
   'member.joined': onMemberChanged,
   'member.updated': onMemberChanged,
   'organization.updated': onOrganizationUpdated,
+  'plan.changed': onPlanChanged,
   'team.created': onTeamChanged,
   'team.updated': onTeamChanged,
   'team.member-added': onTeamMemberChanged,

@@ -1,6 +1,7 @@
 import { scalars } from '@taskflow/kit/scalars';
 import type { Resolvers } from '../generated/graphql.ts';
 import { Mutation } from './Mutation.ts';
+import { OrganizationUsage } from './OrganizationUsage.ts';
 import { Project } from './Project.ts';
 import { Query } from './Query.ts';
 import { Subscription } from './Subscription.ts';
@@ -11,6 +12,7 @@ import { User } from './User.ts';
 export const resolvers: Resolvers = {
   ...scalars,
   Mutation,
+  OrganizationUsage,
   Project,
   Query,
   Subscription,

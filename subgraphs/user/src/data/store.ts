@@ -1,4 +1,5 @@
 import { type AuditEntry, type AuditOrigin, recordAudit } from '@taskflow/kit/audit';
+import { quotaIn } from '@taskflow/kit/quota';
 import type { Sql, Tenant } from '@taskflow/kit/tenant-pool';
 import { accountQueries, accountsIn } from './accounts.ts';
 import { apiKeyQueries, apiKeysIn } from './api-keys.ts';
@@ -8,9 +9,11 @@ import { type LockRule, loginAttemptQueries } from './login-attempts.ts';
 import { memberQueries, membersIn } from './members.ts';
 import { organizationsIn } from './organizations.ts';
 import { appendFacts, type OwnFact } from './outbox.ts';
+import { planQueries, plansIn } from './plans.ts';
 import { revocationQueries } from './revocations.ts';
 import { sessionsIn } from './sessions.ts';
 import { signingKeyQueries } from './signing-keys.ts';
+import { usageQueries } from './usage.ts';
 
 export type UserStore = ReturnType<typeof createUserStore>;
 export type UserTx = ReturnType<typeof transactionFor>;
@@ -29,8 +32,10 @@ export function createUserStore(database: Database, lockRule: LockRule) {
     invites: inviteQueries(database),
     loginAttempts: loginAttemptQueries(database, lockRule),
     members: memberQueries(database),
+    plans: planQueries(database),
     revocations: revocationQueries(database),
     signingKeys: signingKeyQueries(database),
+    usage: usageQueries(database),
   };
 }
 
@@ -42,6 +47,9 @@ function transactionFor(sql: Sql, orgId: string) {
     invites: invitesIn(sql, orgId),
     members: membersIn(sql, orgId),
     organizations: organizationsIn(sql, orgId),
+    plans: plansIn(sql, orgId),
+    /** Of members who are not removed. */
+    quota: quotaIn(sql, orgId),
     sessions: sessionsIn(sql, orgId),
     appendFacts: (...facts: readonly OwnFact[]) => appendFacts(sql, facts),
     /** One line of the organisation's audit log, in this transaction. */

@@ -6,6 +6,7 @@ import { emailOf, isEmail, nameOf, normalizedEmail } from './input-rules.ts';
 import { memberJoined, organizationFounded } from './member-facts.ts';
 import { acceptablePasswordOf } from './password-rules.ts';
 import type { Passwords } from './passwords.ts';
+import { MEMBERS } from './plans.ts';
 import type { ProofOfIdentity } from './proof-of-identity.ts';
 import { conflict, wrongCredentials } from './refusals.ts';
 import type { Client, Sessions, SignedIn } from './sessions.ts';
@@ -58,6 +59,7 @@ export function createAccounts(store: UserStore, { passwords, proof, sessions }:
             after: { name: organizationName, founder: { name, email } },
           },
         );
+        await tx.quota.take(MEMBERS);
         return { founder, opened, syncId: syncIdOf(joined) };
       });
       return sessions.signIn(founded.founder, founded.opened, founded.syncId);

@@ -15,6 +15,7 @@ import { memberJoined, memberUpdated } from './member-facts.ts';
 import { acceptablePasswordOf } from './password-rules.ts';
 import type { Passwords } from './passwords.ts';
 import { canInvite } from './people-policy.ts';
+import { MEMBERS } from './plans.ts';
 import type { ProofOfIdentity } from './proof-of-identity.ts';
 import { alreadyMember, badInvite, conflict, forbidden } from './refusals.ts';
 import { newToken, parseToken } from './secret-tokens.ts';
@@ -74,6 +75,8 @@ export function createInvites(
           const known = await tx.members.findByEmail(email);
           if (known && known.status !== 'REMOVED') throw alreadyMember('email');
           await tx.invites.cancelOpen(email);
+          // Takes no place: an open invite may never be accepted. The exact count is made when it is.
+          await tx.quota.requireRoom(MEMBERS);
           const token = newToken('inv', viewer.orgId);
           const invite = { id: uuidv7(), email, role: input.role, createdBy: viewer.userId };
           const row = await tx.invites.insert({ ...invite, tokenHash: token.hash }, ttlMs);
@@ -116,6 +119,7 @@ export function createInvites(
             after: { memberId: member.id, name: member.name, email: member.email, role: member.role },
           },
         );
+        await tx.quota.take(MEMBERS);
         return { member, opened, syncId: syncIdOf(fact) };
       });
       // Who comes back was refused by the routers until now.

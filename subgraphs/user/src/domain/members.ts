@@ -131,6 +131,7 @@ async function apply(
   });
   const fact = memberUpdated(before, row, call.requestId, call.viewer);
   await tx.appendFacts(fact);
+  if (row.status === 'REMOVED') await tx.quota.release();
   return { row, syncId: syncIdOf(fact) };
 }
 

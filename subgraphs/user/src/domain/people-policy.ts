@@ -11,6 +11,9 @@ export const canListPeople = ({ role }: Pick<Viewer, 'role'>): boolean => role !
 export const canFind = (viewer: Pick<MemberRow, 'id' | 'role'> | null, id: string): boolean =>
   viewer !== null && (canListPeople(viewer) || viewer.id === id);
 
+/** What an organisation uses of its plan is the business of those who administrate it. */
+export const canSeeUsage = ({ role }: Pick<Viewer, 'role'>): boolean => role === 'ORG_ADMIN';
+
 /** An invite gives away rights: only who has them all may. */
 export const canInvite = ({ role }: Pick<Viewer, 'role'>): boolean => role === 'ORG_ADMIN';
 

@@ -115,7 +115,16 @@ export function createService(
     contextRing: parseKeyRing(config.USER_CONTEXT_KEY),
     allowUnsigned: config.USER_ALLOW_UNSIGNED,
     log,
-    context: createContextFactory({ accounts, apiKeys, invites, members, people, sentInvites, sessions, usage }),
+    context: createContextFactory({
+      accounts,
+      apiKeys,
+      invites,
+      members,
+      people,
+      sentInvites,
+      sessions,
+      usage,
+    }),
     probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },
     routes: {
       '/.well-known/jwks.json': async () => ({ headers: JWKS_HEADERS, body: await keys.jwks() }),

@@ -17,7 +17,11 @@ const SEEDS: Record<Subgraph, string> = {
       select case when n % 4 = 0 then '${orgId}' else '${two}' end::uuid, id, 'Person ' || n, email, 'MEMBER'
       from (select *, row_number() over () as n from accounts) a;
     insert into invites (org_id, id, email, role, token_hash, created_by, expires_at)
-      select org_id, gen_random_uuid(), email, 'MEMBER', sha256(email::bytea), id, now() from members;`,
+      select org_id, gen_random_uuid(), email, 'MEMBER', sha256(email::bytea), id, now() from members;
+    insert into sessions (org_id, id, user_id, last_active_at, expires_at, revoked_at)
+      select '${orgId}', gen_random_uuid(), ('00000000-0000-7000-8000-00000000000' || case when n % 4 = 0 then 4 else 8 end)::uuid,
+        now() - n * interval '1 minute', now() + interval '7 days', case when n % 8 <> 0 then now() end
+      from generate_series(1, 8000) n;`,
   org: `
     insert into organizations (org_id, name, slug) values ('${orgId}', 'Acme', 'acme'), ('${two}', 'Globex', 'globex');
     insert into teams (org_id, id, name)
@@ -51,6 +55,11 @@ const LISTS: Record<Subgraph, [from: string, order: string, index: string][]> = 
       "members where (name, id) > ('Person 77', '00000000-0000-7000-8000-000000000077')",
       'name, id',
       'members_name_idx',
+    ],
+    [
+      "sessions where user_id = '00000000-0000-7000-8000-000000000004' and revoked_at is null and expires_at > now()",
+      'last_active_at desc, id desc',
+      'sessions_last_active_at_idx',
     ],
   ],
   org: [

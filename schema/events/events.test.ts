@@ -135,7 +135,7 @@ describe('the list', () => {
     expectTypeOf<ConsumedBy<'notification'>>().toEqualTypeOf<
       'mail.requested' | 'task.assigned' | 'task.status-changed'
     >();
-    expectTypeOf<ConsumedBy<'user'>>().toEqualTypeOf<'plan.changed'>();
+    expectTypeOf<ConsumedBy<'user'>>().toEqualTypeOf<'organization.updated' | 'plan.changed'>();
     expectTypeOf<AnyFact['type']>().toEqualTypeOf<keyof typeof facts>();
   });
 });

@@ -36,7 +36,7 @@ export const facts = {
     ...{ before: none, after: image.mail },
   },
   'organization.updated': {
-    ...{ source: 'org', aggregate: 'organization', consumers: ['task'], schemaVersion: 1 },
+    ...{ source: 'org', aggregate: 'organization', consumers: ['user', 'task'], schemaVersion: 1 },
     ...{ before: image.organization, after: image.organization },
   },
   // The id of a plan is that of its organisation. Told when it is founded, when the contract or its limits change, and at its end.

@@ -3,6 +3,8 @@ import type { Accounts } from './domain/accounts.ts';
 import type { ApiKeys } from './domain/api-keys.ts';
 import type { Invites } from './domain/invites.ts';
 import type { Members } from './domain/members.ts';
+import type { Memberships } from './domain/memberships.ts';
+import type { OwnSessions } from './domain/own-sessions.ts';
 import type { People } from './domain/people.ts';
 import type { SentInvites } from './domain/sent-invites.ts';
 import type { Client, Sessions } from './domain/sessions.ts';
@@ -16,6 +18,8 @@ export interface Context extends RequestContext {
   apiKeys: ApiKeys;
   invites: Invites;
   members: Members;
+  memberships: Memberships;
+  ownSessions: OwnSessions;
   people: People;
   sentInvites: SentInvites;
   sessions: Sessions;
@@ -29,6 +33,8 @@ export interface ContextDeps {
   apiKeys: ApiKeys;
   invites: Invites;
   members: Members;
+  memberships: Memberships;
+  ownSessions: OwnSessions;
   people: People;
   sentInvites: SentInvites;
   sessions: Sessions;

@@ -1,17 +1,28 @@
 import type { Viewer } from '@taskflow/kit/identity';
 import { byKey, createLoader } from '@taskflow/kit/loader';
+import type { Memberships } from './domain/memberships.ts';
 import type { People } from './domain/people.ts';
 import type { Authority } from './domain/people-policy.ts';
 
 export type Loaders = ReturnType<typeof createLoaders>;
 
+interface LoaderDeps {
+  people: People;
+  memberships: Memberships;
+}
+
 /** New for each request, and once more when a viewer is established: nothing crosses a viewer or grows stale. */
-export function createLoaders({ people }: { people: People }, viewer: Viewer | null) {
+export function createLoaders({ people, memberships }: LoaderDeps, viewer: Viewer | null) {
   return {
     /** A person of the viewer's organisation; null for absent and foreign alike. */
     user: createLoader(async (ids: readonly string[]) =>
       byKey(ids, viewer ? await people.findMany(viewer, ids) : [], (row) => row.id),
     ),
+    /** Where a person belongs; null for everybody but the viewer. */
+    memberships: createLoader(async (ids: readonly string[]) => {
+      const own = viewer && ids.includes(viewer.userId) ? await memberships.list(viewer) : null;
+      return ids.map((id) => (id === viewer?.userId ? own : null));
+    }),
     /** What the viewer may do with others follows from it; asked for once a request. */
     authority: once<Authority>(async () => (viewer ? people.authorityOf(viewer) : NO_AUTHORITY)),
   };

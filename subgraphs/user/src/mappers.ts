@@ -1,11 +1,16 @@
 /** The object that stands behind each GraphQL type; codegen reads this file. */
+
+import type { MembershipRow } from './data/accounts.ts';
 import type { ApiKeyHolderRow, ApiKeyRow } from './data/api-keys.ts';
 import type { InviteRow } from './data/invites.ts';
 import type { MemberRow } from './data/members.ts';
+import type { SessionRow } from './data/sessions.ts';
 
 export type UserMapper = MemberRow;
 export type ApiKeyMapper = ApiKeyRow;
 export type ApiKeyIdentityMapper = ApiKeyHolderRow;
 export type InviteMapper = InviteRow;
+export type MembershipMapper = MembershipRow;
+export type SessionMapper = SessionRow;
 /** Known by its id alone: each subgraph answers what it counts. */
 export type OrganizationUsageMapper = { id: string };

@@ -24,6 +24,8 @@ import { createApiKeys } from './domain/api-keys.ts';
 import { createInvites } from './domain/invites.ts';
 import { createMails } from './domain/mails.ts';
 import { createMembers } from './domain/members.ts';
+import { createMemberships } from './domain/memberships.ts';
+import { createOwnSessions } from './domain/own-sessions.ts';
 import { createPasswords } from './domain/passwords.ts';
 import { createPeople } from './domain/people.ts';
 import { createProofOfIdentity } from './domain/proof-of-identity.ts';
@@ -99,6 +101,8 @@ export function createService(
   const sentInvites = createSentInvites(store, { mails, cursors, ttlMs });
   const members = createMembers(store, { control });
   const apiKeys = createApiKeys(store, { control, cursors });
+  const memberships = createMemberships(store, { sessions });
+  const ownSessions = createOwnSessions(store, { control, cursors });
   const people = createPeople(store, { cursors });
   const retention = createRetention(database, log);
   const usage = createUsage(store);
@@ -120,6 +124,8 @@ export function createService(
       apiKeys,
       invites,
       members,
+      memberships,
+      ownSessions,
       people,
       sentInvites,
       sessions,

@@ -114,6 +114,13 @@ export async function aScene(client: TestClient, name: string): Promise<Scene> {
       Object.entries(people).map(async ([role, person]) => [role, await keyOf(person)] as const),
     ),
   ) as Record<TestRole, string>;
+  const session = async ({ email, password }: TestPerson) => {
+    const { login } = await client.ask<{ login: { accessToken: string; refreshToken: string } }>(
+      'mutation Login($input: LoginInput!) { login(input: $input) { success accessToken refreshToken } }',
+      { input: { email, password } },
+    );
+    return login;
+  };
 
   /** What each role sees of each kind, what it does not, and how a new one is made. */
   const things: Record<Thing, KindOfThing> = {
@@ -131,6 +138,11 @@ export async function aScene(client: TestClient, name: string): Promise<Scene> {
       own: () => invites.seen,
       invisible: (role) => (role === 'ORG_ADMIN' ? null : invites.seen),
       fresh: async () => (await invite()).id,
+    },
+    Session: {
+      own: (role) => sessionIdOf(people[role]),
+      invisible: () => sessionIdOf(stranger),
+      fresh: async (role) => sessionIdOf(await session(people[role])),
     },
     Team: { own: () => managed.id, invisible: (role) => (role === 'GUEST' ? other.id : null) },
     Project: { own: () => near.id, invisible: (role) => (role === 'GUEST' ? far.id : null) },
@@ -150,14 +162,6 @@ export async function aScene(client: TestClient, name: string): Promise<Scene> {
       invisible: () => notices.STRANGER,
       stir: (role) => task(role === 'ORG_ADMIN' ? member : admin, near.id, people[role]),
     },
-  };
-
-  const session = async ({ email, password }: TestPerson) => {
-    const { login } = await client.ask<{ login: { accessToken: string; refreshToken: string } }>(
-      'mutation Login($input: LoginInput!) { login(input: $input) { success accessToken refreshToken } }',
-      { input: { email, password } },
-    );
-    return login;
   };
 
   return {
@@ -200,6 +204,12 @@ interface KindOfThing {
 }
 
 export const unique = (prefix: string): string => `${prefix}${randomBytes(4).toString('hex')}`;
+
+/** The `sid` of an access token. */
+function sessionIdOf({ accessToken }: { accessToken: string }): string {
+  const [, claims = ''] = accessToken.split('.');
+  return JSON.parse(Buffer.from(claims, 'base64url').toString()).sid;
+}
 
 async function noticeOf(person: TestPerson): Promise<string> {
   return until('a notice in the inbox', async () => {

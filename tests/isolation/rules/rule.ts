@@ -32,6 +32,7 @@ export type Thing =
   | 'Notification'
   | 'Organization'
   | 'Project'
+  | 'Session'
   | 'Task'
   | 'Team'
   | 'User';

@@ -28,6 +28,7 @@ export const user: Rules = {
       says: 'An ORG_ADMIN; for everybody else there are none.',
       roles: { inside: 'empty', ORG_ADMIN: 'yes', API_KEY: 'yes', OUTSIDER: 'yes' },
     },
+    'Query.sessions': { says: 'Everybody, their own.', roles: EVERYBODY_INSIDE },
     'Mutation.register': {
       says: 'Anybody. It always founds an organisation of its own.',
       roles: ANYBODY,
@@ -49,6 +50,28 @@ export const user: Rules = {
       example: async ({ refreshToken }) => ({ input: { refreshToken: await refreshToken() } }),
     },
     'Mutation.logout': { says: 'Everybody, their own session.', roles: EVERYBODY_INSIDE, as: 'session' },
+    'Mutation.sessionRevoke': {
+      says: 'Everybody, one of their own.',
+      roles: NAMED_INSIDE,
+      example: async ({ fresh }) => ({ input: { id: await fresh('Session') } }),
+    },
+    'Mutation.sessionRevokeOthers': {
+      says: 'Everybody, their own.',
+      roles: EVERYBODY_INSIDE,
+      example: () => ({ input: {} }),
+      as: 'newcomer',
+    },
+    'Mutation.sessionRevokeAll': {
+      says: 'Everybody, their own.',
+      roles: EVERYBODY_INSIDE,
+      example: () => ({ input: {} }),
+      as: 'newcomer',
+    },
+    'Mutation.sessionSwitchOrganization': {
+      says: 'Everybody, to an organisation that they belong to.',
+      roles: NAMED_INSIDE,
+      example: ({ own }) => ({ input: { organizationId: own('Organization') } }),
+    },
     'Mutation.inviteCreate': {
       says: 'An ORG_ADMIN, to their own organisation.',
       roles: { inside: 'FORBIDDEN', ORG_ADMIN: 'yes', OUTSIDER: 'yes' },
@@ -115,6 +138,8 @@ export const user: Rules = {
   ids: {
     'InviteResendInput.id': names('Invite'),
     'InviteCancelInput.id': names('Invite'),
+    'SessionRevokeInput.id': names('Session'),
+    'SessionSwitchOrganizationInput.organizationId': names('Organization'),
     'UserRoleChangeInput.id': names('User'),
     'ApiKeyRevokeInput.id': names('ApiKey'),
     'UserSuspendInput.id': names('User'),
@@ -128,12 +153,39 @@ export const user: Rules = {
       fields: {
         'id name email role status isViewer createdAt updatedAt archivedAt version': SAME,
         'viewerCanChangeRole viewerCanSuspend viewerCanRemove': SAME,
+        memberships: { inside: 'self' },
       },
     },
     OrganizationUsage: {
       says: 'Everybody, their own; the numbers are for an ORG_ADMIN.',
       roles: SEEN_INSIDE,
       fields: { members: BY_ADMINS_ONLY },
+    },
+    Membership: {
+      says: 'The person themselves.',
+      roles: SEEN_INSIDE,
+      fields: {
+        'organizationId organizationName isOrganizationSuspended': SAME,
+        'role status isCurrent viewerCanSwitch joinedAt': SAME,
+      },
+    },
+    Session: {
+      says: 'The person themselves.',
+      roles: SEEN_INSIDE,
+      fields: {
+        'id createdAt lastActiveAt expiresAt endedAt device userAgent address isCurrent': SAME,
+      },
+    },
+    SessionConnection: {
+      says: 'Whoever asks.',
+      roles: SEEN_INSIDE,
+      fields: { 'edges nodes pageInfo totalCount': SAME },
+    },
+    SessionEdge: { says: 'Whoever asks.', roles: SEEN_INSIDE, fields: { 'cursor node': SAME } },
+    SessionsPayload: {
+      says: 'Whoever asks.',
+      roles: SEEN_INSIDE,
+      fields: { 'success userErrors sessions revokedCount syncId clientMutationId': SAME },
     },
     UserConnection: {
       says: 'Whoever asks.',

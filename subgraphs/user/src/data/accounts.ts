@@ -1,6 +1,7 @@
+import type { Role } from '@taskflow/kit/identity';
 import { type Sql, sqlOf } from '@taskflow/kit/tenant-pool';
 import type { Database } from './database.ts';
-import { MEMBER_COLUMNS, type MemberRow } from './members.ts';
+import { MEMBER_COLUMNS, type MemberRow, type MemberStatus } from './members.ts';
 
 /** A person across organisations: how they prove who they are. Global, hence read by the system role only. */
 export interface AccountRow {
@@ -8,6 +9,20 @@ export interface AccountRow {
   email: string;
   passwordHash: string;
 }
+
+/** One of the organisations that a person belongs to. */
+export interface MembershipRow {
+  organizationId: string;
+  /** Null while org has not told it. */
+  organizationName: string | null;
+  isOrganizationSuspended: boolean;
+  role: Role;
+  status: MemberStatus;
+  joinedAt: Date;
+}
+
+/** The SDL promises it; nobody belongs to as many. */
+const MEMBERSHIPS_MAX = 100;
 
 const COLUMNS = 'a.id, a.email, a.password_hash as "passwordHash"';
 
@@ -25,12 +40,13 @@ export function accountQueries(database: Database) {
 
     /**
      * The membership that a login which names no organisation signs in to: the last one used, else the latest joined.
-     * Null when the account has no active one.
+     * Null when the account has no active one in an organisation that is not suspended.
      */
     async activeMembership(accountId: string): Promise<MemberRow | null> {
       const [row] = await sql.query<MemberRow>(
         `select ${MEMBER_COLUMNS} from members m join accounts a on a.id = m.id
-           where m.id = $1::uuid and m.status = 'ACTIVE'
+             left join organizations o on o.org_id = m.org_id
+           where m.id = $1::uuid and m.status = 'ACTIVE' and o.suspended_at is null
            order by (m.org_id = a.last_org_id) desc nulls last, m.created_at desc, m.org_id limit 1`,
         [accountId],
       );
@@ -44,6 +60,17 @@ export function accountQueries(database: Database) {
         [id, from, to],
       );
     },
+
+    /** The job memberships: where a person belongs, in the order of joining. Removed is not belonging. */
+    memberships: (accountId: string): Promise<MembershipRow[]> =>
+      sql.query<MembershipRow>(
+        `select m.org_id as "organizationId", o.name as "organizationName",
+             o.suspended_at is not null as "isOrganizationSuspended", m.role, m.status, m.created_at as "joinedAt"
+           from members m left join organizations o on o.org_id = m.org_id
+           where m.id = $1::uuid and m.status <> 'REMOVED'
+           order by m.created_at, m.org_id limit ${MEMBERSHIPS_MAX}`,
+        [accountId],
+      ),
   };
 }
 

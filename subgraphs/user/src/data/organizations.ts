@@ -16,5 +16,24 @@ export function organizationsIn(sql: Sql, orgId: string) {
     async found(name: string): Promise<void> {
       await sql.query('insert into organizations (org_id, name) values ($1::uuid, $2)', [orgId, name]);
     },
+
+    /** Does nothing when something newer is known. Safe to call twice. */
+    async note({ name, version }: { name: string; version: number }): Promise<void> {
+      await sql.query(
+        `insert into organizations as o (org_id, name, version) values ($1::uuid, $2, $3::int)
+           on conflict (org_id) do update set name = excluded.name, version = excluded.version, updated_at = now()
+           where o.version < excluded.version`,
+        [orgId, name, version],
+      );
+    },
+
+    /** Nobody signs in to an organisation that is suspended. */
+    async isSuspended(): Promise<boolean> {
+      const suspended = await sql.query(
+        'select from organizations o where o.org_id = $1::uuid and o.suspended_at is not null',
+        [orgId],
+      );
+      return suspended.length === 1;
+    },
   };
 }

@@ -11,7 +11,7 @@ import { organizationsIn } from './organizations.ts';
 import { appendFacts, type OwnFact } from './outbox.ts';
 import { planQueries, plansIn } from './plans.ts';
 import { revocationQueries } from './revocations.ts';
-import { sessionsIn } from './sessions.ts';
+import { sessionQueries, sessionsIn } from './sessions.ts';
 import { signingKeyQueries } from './signing-keys.ts';
 import { usageQueries } from './usage.ts';
 
@@ -24,7 +24,7 @@ export function createUserStore(database: Database, lockRule: LockRule) {
   return {
     transaction: <T>(tenant: Tenant, work: (tx: UserTx) => Promise<T>): Promise<T> =>
       database.transaction(tenant, (tx) => work(transactionFor(sqlOf(tx), tenant.orgId))),
-    /** For register and invite-accept, which write an account and a member of `orgId` at once, or neither. */
+    /** For register, invite-accept and switch-organization, which write an account and things of `orgId` at once, or neither. */
     job: <T>(orgId: string, work: (tx: JobTx) => Promise<T>): Promise<T> =>
       database.job((sql) => work({ ...transactionFor(sql, orgId), accounts: accountsIn(sql) })),
     accounts: accountQueries(database),
@@ -34,6 +34,7 @@ export function createUserStore(database: Database, lockRule: LockRule) {
     members: memberQueries(database),
     plans: planQueries(database),
     revocations: revocationQueries(database),
+    sessions: sessionQueries(database),
     signingKeys: signingKeyQueries(database),
     usage: usageQueries(database),
   };

@@ -14,6 +14,10 @@ export const conflict = (field: string, message: string) => new DomainError('CON
 export const tooManyKeys = (max: number) =>
   new DomainError('QUOTA_EXCEEDED', `A person has at most ${max} API keys that work. Revoke one first.`);
 
+/** Told only to who has proved that they belong to it. */
+export const organizationSuspended = () =>
+  forbidden('The organization is suspended: nobody can sign in to it.');
+
 /** The same for an unknown address, a wrong password, and a person who belongs to no organisation any more. */
 export const wrongCredentials = () =>
   new DomainError('INVALID_CREDENTIALS', 'The address or the password is not right.');

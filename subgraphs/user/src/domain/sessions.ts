@@ -8,16 +8,16 @@
  * The session's row lock puts concurrent uses in order. Only hashes are stored; a child is HMAC(key, family, generation,
  * parent), so that it can be told again to whoever shows the parent, and to nobody else.
  */
-import { auditOriginOf } from '@taskflow/kit/audit';
+import { type AuditOrigin, auditOriginOf } from '@taskflow/kit/audit';
 import type { Call } from '@taskflow/kit/call';
 import type { Viewer } from '@taskflow/kit/identity';
 import { v7 as uuidv7 } from 'uuid';
 import type { Control } from '../data/control.ts';
 import type { MemberRow } from '../data/members.ts';
-import type { SessionRow } from '../data/sessions.ts';
+import type { LockedSession } from '../data/sessions.ts';
 import type { UserStore, UserTx } from '../data/store.ts';
 import type { AccessTokens } from './access-tokens.ts';
-import { badRefreshToken } from './refusals.ts';
+import { badRefreshToken, organizationSuspended } from './refusals.ts';
 import { childOf, newToken, parseToken, type SecretToken } from './secret-tokens.ts';
 
 /** From where somebody signs in. */
@@ -59,7 +59,7 @@ const ADDRESS_LENGTH_MAX = 64;
 
 type Rotation =
   | { outcome: 'refused' }
-  | { outcome: 'reused'; session: SessionRow }
+  | { outcome: 'reused'; session: LockedSession }
   | { outcome: 'rotated'; member: MemberRow; opened: OpenedSession };
 
 export type Sessions = ReturnType<typeof createSessions>;
@@ -77,7 +77,7 @@ export function createSessions(store: UserStore, deps: SessionDeps) {
     return { viewer, user, accessToken: text, accessTokenExpiresAt: expiresAt, refreshToken, syncId };
   }
 
-  async function rotate(tx: UserTx, token: SecretToken): Promise<Rotation> {
+  async function rotate(tx: UserTx, token: SecretToken, client: Client): Promise<Rotation> {
     // Before the session: who removes a member locks them in this order, and a circle would cost one of the two.
     const member = await tx.members.holdByToken(token.hash);
     const session = await tx.sessions.lockByToken(token.hash);
@@ -87,14 +87,20 @@ export function createSessions(store: UserStore, deps: SessionDeps) {
     if (!newest) return { outcome: 'refused' };
     if (!is(newest) && !(is(parent) && parent?.isInGrace)) {
       await tx.sessions.revoke(session, 'TOKEN_REUSED');
+      await tx.audit(originOf(client, { actorId: null, sessionId: session.id }), {
+        ...{ action: 'refresh-token.reused', target: { type: 'session', id: session.id } },
+        after: { userId: session.userId, isRevoked: true },
+      });
       return { outcome: 'reused', session };
     }
     if (member?.status !== 'ACTIVE' || newest.isExpired) return { outcome: 'refused' };
+    if (await tx.organizations.isSuspended()) return { outcome: 'refused' };
     const isFirstUse = is(newest) === true;
     const generation = isFirstUse ? newest.generation + 1 : newest.generation;
     const child = childOf(token, { sessionId: session.id, generation }, refreshKey);
     if (isFirstUse) {
-      await tx.sessions.useToken(session.id, newest.generation, ttlMs);
+      const used = { sessionId: session.id, generation: newest.generation };
+      await tx.sessions.useToken(used, placeOf(client), ttlMs);
       await tx.sessions.insertToken({ sessionId: session.id, generation, tokenHash: child.hash }, ttlMs);
     } else if (!child.hash.equals(newest.tokenHash)) {
       return { outcome: 'refused' }; // the key was changed within the grace time
@@ -105,23 +111,22 @@ export function createSessions(store: UserStore, deps: SessionDeps) {
   return {
     signIn,
 
-    /** A new session of a member, within the transaction that decided on it. */
+    /** A new session of a member, within the transaction that decided on it. FORBIDDEN where the organisation is suspended. */
     async open(tx: UserTx, member: MemberRow, client: Client): Promise<OpenedSession> {
+      if (await tx.organizations.isSuspended()) throw organizationSuspended();
       const sessionId = uuidv7();
       const token = newToken('rt', member.orgId);
-      const userAgent = client.userAgent?.slice(0, USER_AGENT_LENGTH_MAX) ?? null;
-      const address = client.address?.slice(0, ADDRESS_LENGTH_MAX) ?? null;
-      await tx.sessions.insert({ id: sessionId, userId: member.id, userAgent, address }, ttlMs);
+      await tx.sessions.insert({ id: sessionId, userId: member.id, ...placeOf(client) }, ttlMs);
       await tx.sessions.insertToken({ sessionId, generation: 0, tokenHash: token.hash }, ttlMs);
       return { sessionId, refreshToken: token.text };
     },
 
     /** Exchanges a refresh token. Every refusal is the same. */
-    async refresh({ refreshToken }: { refreshToken: string }): Promise<SignedIn> {
+    async refresh(client: Client, { refreshToken }: { refreshToken: string }): Promise<SignedIn> {
       const token = parseToken('rt', refreshToken);
       if (!token) throw badRefreshToken();
       const tenant = { orgId: token.orgId };
-      const rotation = await store.transaction(tenant, (tx) => rotate(tx, token));
+      const rotation = await store.transaction(tenant, (tx) => rotate(tx, token, client));
       if (rotation.outcome === 'rotated') return signIn(rotation.member, rotation.opened, null);
       if (rotation.outcome === 'reused') {
         const { id: sessionId, userId } = rotation.session;
@@ -135,7 +140,7 @@ export function createSessions(store: UserStore, deps: SessionDeps) {
       const { viewer } = call;
       const session = { id: viewer.sessionId, userId: viewer.userId };
       await store.transaction(viewer, async (tx) => {
-        await tx.sessions.revoke(session, 'LOGOUT');
+        if (!(await tx.sessions.revoke(session, 'LOGOUT'))) return;
         await tx.audit(auditOriginOf(call), {
           ...{ action: 'session.revoked', target: { type: 'session', id: session.id } },
           after: { reason: 'LOGOUT' },
@@ -145,3 +150,15 @@ export function createSessions(store: UserStore, deps: SessionDeps) {
     },
   };
 }
+
+/** Whoever signs in, or tries to, is not a viewer yet. */
+export const originOf = (
+  { requestId, address, userAgent }: Client,
+  who: { actorId: string | null; sessionId: string },
+): AuditOrigin => ({ ...who, requestId, address, userAgent });
+
+/** From where a session is used, cut to what the table takes. */
+const placeOf = ({ address, userAgent }: Client) => ({
+  address: address?.slice(0, ADDRESS_LENGTH_MAX) ?? null,
+  userAgent: userAgent?.slice(0, USER_AGENT_LENGTH_MAX) ?? null,
+});

@@ -2,11 +2,13 @@ import type { FactHandlers } from '@taskflow/kit/apply';
 import type { AnyFact, ConsumedBy } from '@taskflow/schema/events';
 import type { PlanNews } from '../data/plan-news.ts';
 import type { UserTx } from '../data/store.ts';
+import { onOrganizationUpdated } from './on-organization-updated.ts';
 import { onPlanChanged } from './on-plan-changed.ts';
 
 /** The facts that this subgraph consumes, each with its handler. */
 export const createHandlers = (deps: {
   planNews: PlanNews;
 }): FactHandlers<UserTx, AnyFact, ConsumedBy<'user'>> => ({
+  'organization.updated': onOrganizationUpdated,
   'plan.changed': onPlanChanged(deps.planNews),
 });

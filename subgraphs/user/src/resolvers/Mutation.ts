@@ -25,13 +25,25 @@ export const Mutation: MutationResolvers = {
     payloadOf(input, () => establish(context, context.accounts.login(context.client, input))),
 
   tokenRefresh: (_, { input }, context) =>
-    payloadOf(input, () => establish(context, context.sessions.refresh(input))),
+    payloadOf(input, () => establish(context, context.sessions.refresh(context.client, input))),
 
   logout: (_, _args, context, info) =>
     payloadOf(null, async () => {
       await context.sessions.end(callOf(context, info));
       return { syncId: null };
     }),
+
+  sessionRevoke: (_, { input }, context, info) =>
+    payloadOf(input, () => context.ownSessions.revoke(callOf(context, info), input)),
+
+  sessionRevokeOthers: (_, { input }, context, info) =>
+    payloadOf(input, () => context.ownSessions.revokeOthers(callOf(context, info), input)),
+
+  sessionRevokeAll: (_, { input }, context, info) =>
+    payloadOf(input, () => context.ownSessions.revokeAll(callOf(context, info), input)),
+
+  sessionSwitchOrganization: (_, { input }, context, info) =>
+    payloadOf(input, () => establish(context, context.memberships.switchTo(callOf(context, info), input))),
 
   inviteCreate: (_, { input }, context, info) =>
     payloadOf(input, async () => {

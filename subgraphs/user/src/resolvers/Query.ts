@@ -10,4 +10,5 @@ export const Query: QueryResolvers = {
   apiKeyIdentify: (_, { organizationId, hash }, context) =>
     context.viewer ? null : context.apiKeys.identify(organizationId, hash),
   users: (_, args, context) => context.people.list(viewerOf(context), args),
+  sessions: (_, args, context) => context.ownSessions.list(viewerOf(context), args),
 };

@@ -4,6 +4,7 @@ import type { UserResolvers } from '../generated/graphql.ts';
 export const User: UserResolvers = {
   __resolveReference: ({ id }, { loaders }) => loaders.user.load(id),
   isViewer: ({ id }, _, { viewer }) => id === viewer?.userId,
+  memberships: ({ id }, _, { loaders }) => loaders.memberships.load(id),
   viewerCanChangeRole: async (row, _, { loaders }) => canChangeRole(await loaders.authority(), row),
   viewerCanSuspend: async (row, _, { loaders }) => canSuspend(await loaders.authority(), row),
   viewerCanRemove: async (row, _, { loaders }) => canRemove(await loaders.authority(), row),

@@ -2,9 +2,21 @@ import { scalars } from '@taskflow/kit/scalars';
 import type { Resolvers } from '../generated/graphql.ts';
 import { ApiKey } from './ApiKey.ts';
 import { Invite } from './Invite.ts';
+import { Membership } from './Membership.ts';
 import { Mutation } from './Mutation.ts';
 import { OrganizationUsage } from './OrganizationUsage.ts';
 import { Query } from './Query.ts';
+import { Session } from './Session.ts';
 import { User } from './User.ts';
 
-export const resolvers: Resolvers = { ...scalars, ApiKey, Invite, Mutation, OrganizationUsage, Query, User };
+export const resolvers: Resolvers = {
+  ...scalars,
+  ApiKey,
+  Invite,
+  Membership,
+  Mutation,
+  OrganizationUsage,
+  Query,
+  Session,
+  User,
+};

@@ -292,8 +292,9 @@ it('what is settled is deleted after a week when it was sent, after a month when
   for (const fact of [sent, failed, queued]) await operator.age(fact, '8 days');
   await queue.deleteSettled();
   const left = async () => {
-    const rows = await Promise.all([sent, failed, queued, recent].map(operator.stateOf));
-    return rows.map((row) => row?.state);
+    const states: (string | undefined)[] = [];
+    for (const fact of [sent, failed, queued, recent]) states.push((await operator.stateOf(fact))?.state);
+    return states;
   };
   expect(await left()).toEqual([undefined, 'FAILED', 'QUEUED', 'SENT']);
   for (const fact of [failed, queued]) await operator.age(fact, '30 days');

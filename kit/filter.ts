@@ -135,6 +135,26 @@ export const instantColumn =
       return `${sql} ${sign} ${parameters.add(instant.toISOString(), 'timestamptz')}`;
     });
 
+/** The instant within a UUIDv7, as a range of such ids: an index on them serves it. lt, lte, gt, gte. */
+export const idTimeColumn =
+  (sql: string): Comparison =>
+  (comparator, parameters, { now }) =>
+    each(comparator, (operator, value) => {
+      const ms = Math.max(withinCalendar(instantOf(value as Moment, now)).getTime(), 0);
+      const from = (first: number) => parameters.add(firstIdOf(first), 'uuid');
+      if (operator === 'gte') return `${sql} >= ${from(ms)}`;
+      if (operator === 'gt') return `${sql} >= ${from(ms + 1)}`;
+      if (operator === 'lt') return `${sql} < ${from(ms)}`;
+      if (operator === 'lte') return `${sql} < ${from(ms + 1)}`;
+      throw refused(`${operator} is no comparison of instants`);
+    });
+
+/** The least UUID whose first 48 bits are this time. */
+function firstIdOf(ms: number): string {
+  const hex = ms.toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
+}
+
 /** Years that both RFC 3339 and PostgreSQL write with four digits; no row lies beyond, so the comparison stays the same. */
 const CALENDAR = {
   first: Date.parse('0001-01-01T00:00:00.000Z'),

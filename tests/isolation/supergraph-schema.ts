@@ -126,7 +126,9 @@ function ownersOf(document: DocumentNode) {
 }
 
 /** Entities that several subgraphs answer, and the file that has their `id`. */
-const HOMES: Readonly<Record<string, string>> = { User: 'user', Organization: 'org', Project: 'org' };
+const HOMES: Readonly<Record<string, string>> = {
+  ...{ AuditLog: 'org', User: 'user', Organization: 'org', Project: 'org' },
+};
 
 const named = (directives: readonly DirectiveNode[] | undefined, name: string) =>
   (directives ?? []).filter((directive) => directive.name.value === name);

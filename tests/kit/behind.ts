@@ -8,7 +8,7 @@ import { until } from './until.ts';
 
 export interface Behind {
   rows<R extends object>(subgraph: Subgraph, text: string, values?: unknown[]): Promise<R[]>;
-  /** Resolves when every fact so far has been handled by all that act on it: nothing is on its way any more. */
+  /** Resolves when every fact so far has been handled by all that act on it, and every audit entry sealed: nothing is on its way. */
   settled(): Promise<void>;
   /** A fingerprint of the rows of every table of every subgraph; equal as long as nothing was written. */
   fingerprints(): Promise<Record<string, string>>;
@@ -45,7 +45,8 @@ export function lookBehind({ databases }: Pick<TestSupergraph, 'databases'>): Be
       }
       const [{ waiting } = { waiting: 1 }] = await rows<{ waiting: number }>(
         source,
-        'select count(*)::int as waiting from outbox where published_at is null',
+        `select ((select count(*) from outbox where published_at is null)
+           + (select count(*) from audit_unsealed))::int as waiting`,
       );
       if (waiting > 0) return false;
     }

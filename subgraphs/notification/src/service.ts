@@ -1,4 +1,5 @@
 import { createApply } from '@taskflow/kit/apply';
+import { createAuditLog } from '@taskflow/kit/audit-log';
 import { keepingOf } from '@taskflow/kit/audit-retention';
 import { parseKeyRing } from '@taskflow/kit/config';
 import { createEventPath } from '@taskflow/kit/event-path';
@@ -56,6 +57,7 @@ export function createService(
     ...{ database, cursors, audit: keepingOf(config), redisUrl: config.REDIS_URL, redisPrefix, log },
   });
   database.onCommit(path.poke);
+  const auditLog = createAuditLog({ pool: database.pool, source: 'notification', cursors });
 
   const store = createNotificationStore(database);
   const inbox = createInbox(store, { cursors });
@@ -83,7 +85,7 @@ export function createService(
     contextRing: parseKeyRing(config.NOTIFICATION_CONTEXT_KEY),
     allowUnsigned: config.NOTIFICATION_ALLOW_UNSIGNED,
     log,
-    context: createContextFactory({ inbox, events }),
+    context: createContextFactory({ auditLog, inbox, events }),
     probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },
     anonymousFields: [],
     neededScope,

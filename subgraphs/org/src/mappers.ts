@@ -1,4 +1,5 @@
 /** The object that stands behind each GraphQL type; codegen reads this file. */
+import type { AuditLine } from '@taskflow/kit/audit-export';
 import type { OrganizationRow, TaskVisibility } from './data/organizations.ts';
 import type { PlanRow } from './data/plans.ts';
 import type { ProjectRow, ProjectTeamRow } from './data/projects.ts';
@@ -16,3 +17,5 @@ export type ProjectMapper = ProjectRow;
 export type ProjectTeamAssignmentMapper = ProjectTeamRow;
 /** Known by its id alone; the user subgraph answers the rest. */
 export type UserMapper = { id: string };
+export type AuditLogMapper = { id: string };
+export type AuditEntryMapper = AuditLine;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createApply } from '@taskflow/kit/apply';
+import { createAuditLog } from '@taskflow/kit/audit-log';
 import { keepingOf } from '@taskflow/kit/audit-retention';
 import { createRound } from '@taskflow/kit/background';
 import { parseKeyRing } from '@taskflow/kit/config';
@@ -56,6 +57,7 @@ export function createService(
     ...{ database, cursors, audit: keepingOf(config), redisUrl: config.REDIS_URL, redisPrefix, log },
   });
   database.onCommit(path.poke);
+  const auditLog = createAuditLog({ pool: database.pool, source: 'org', cursors });
 
   const store = createOrgStore(database);
   const organizations = createOrganizations(store);
@@ -81,7 +83,7 @@ export function createService(
     contextRing: parseKeyRing(config.ORG_CONTEXT_KEY),
     allowUnsigned: config.ORG_ALLOW_UNSIGNED,
     log,
-    context: createContextFactory({ organizations, teams, teamMembers, projects, plans, usage }),
+    context: createContextFactory({ auditLog, organizations, teams, teamMembers, projects, plans, usage }),
     probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },
     anonymousFields: [],
     neededScope,

@@ -1,3 +1,4 @@
+import type { AuditLog } from '@taskflow/kit/audit-log';
 import type { BuildContext, RequestContext } from '@taskflow/kit/service';
 import type { TaskEvents } from './domain/task-events.ts';
 import type { Tasks } from './domain/tasks.ts';
@@ -5,6 +6,7 @@ import type { Usage } from './domain/usage.ts';
 import { createLoaders, type Loaders } from './loaders.ts';
 
 export interface ContextDeps {
+  auditLog: AuditLog;
   tasks: Tasks;
   events: TaskEvents;
   usage: Usage;

@@ -1,4 +1,5 @@
 import { createApply } from '@taskflow/kit/apply';
+import { createAuditLog } from '@taskflow/kit/audit-log';
 import { keepingOf } from '@taskflow/kit/audit-retention';
 import { parseKeyRing } from '@taskflow/kit/config';
 import { createEventPath } from '@taskflow/kit/event-path';
@@ -49,6 +50,7 @@ export function createService(
     ...{ database, cursors, audit: keepingOf(config), redisUrl: config.REDIS_URL, redisPrefix, log },
   });
   database.onCommit(path.poke);
+  const auditLog = createAuditLog({ pool: database.pool, source: 'task', cursors });
 
   const store = createTaskStore(database);
   const tasks = createTasks(store, { cursors });
@@ -65,7 +67,7 @@ export function createService(
     contextRing: parseKeyRing(config.TASK_CONTEXT_KEY),
     allowUnsigned: config.TASK_ALLOW_UNSIGNED,
     log,
-    context: createContextFactory({ tasks, events, usage: createUsage(store) }),
+    context: createContextFactory({ auditLog, tasks, events, usage: createUsage(store) }),
     probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },
     anonymousFields: [],
     neededScope,

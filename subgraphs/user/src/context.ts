@@ -1,3 +1,4 @@
+import type { AuditLog } from '@taskflow/kit/audit-log';
 import type { BuildContext, RequestContext } from '@taskflow/kit/service';
 import type { Accounts } from './domain/accounts.ts';
 import type { ApiKeys } from './domain/api-keys.ts';
@@ -14,6 +15,7 @@ import { createLoaders, type Loaders } from './loaders.ts';
 /** What a resolver sees: who asks, the use cases, and loaders that live for one request. */
 export interface Context extends RequestContext {
   loaders: Loaders;
+  auditLog: AuditLog;
   accounts: Accounts;
   apiKeys: ApiKeys;
   invites: Invites;
@@ -29,6 +31,7 @@ export interface Context extends RequestContext {
 }
 
 export interface ContextDeps {
+  auditLog: AuditLog;
   accounts: Accounts;
   apiKeys: ApiKeys;
   invites: Invites;

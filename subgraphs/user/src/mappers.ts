@@ -1,5 +1,6 @@
 /** The object that stands behind each GraphQL type; codegen reads this file. */
 
+import type { AuditLine } from '@taskflow/kit/audit-export';
 import type { MembershipRow } from './data/accounts.ts';
 import type { ApiKeyHolderRow, ApiKeyRow } from './data/api-keys.ts';
 import type { InviteRow } from './data/invites.ts';
@@ -14,3 +15,5 @@ export type MembershipMapper = MembershipRow;
 export type SessionMapper = SessionRow;
 /** Known by its id alone: each subgraph answers what it counts. */
 export type OrganizationUsageMapper = { id: string };
+export type AuditLogMapper = { id: string };
+export type AuditEntryMapper = AuditLine;

@@ -1,4 +1,5 @@
 import { createApply } from '@taskflow/kit/apply';
+import { createAuditLog } from '@taskflow/kit/audit-log';
 import { keepingOf } from '@taskflow/kit/audit-retention';
 import { parseKeyRing } from '@taskflow/kit/config';
 import { createEventPath } from '@taskflow/kit/event-path';
@@ -68,6 +69,7 @@ export function createService(
     ...{ database, cursors, audit: keepingOf(config), redisUrl: config.REDIS_URL, redisPrefix, log },
   });
   database.onCommit(path.poke);
+  const auditLog = createAuditLog({ pool: database.pool, source: 'user', cursors });
 
   const store = createUserStore(database, {
     failuresMax: config.USER_LOCK_FAILURES_MAX,
@@ -122,6 +124,7 @@ export function createService(
     context: createContextFactory({
       accounts,
       apiKeys,
+      auditLog,
       invites,
       members,
       memberships,

@@ -1,8 +1,35 @@
 /** What every subgraph promises alike: schema/conventions.graphql. */
-import { ANYBODY, type Rules, SAME, SEEN_INSIDE } from './rule.ts';
+import { ANYBODY, compares, type Rules, SAME, SEEN_INSIDE } from './rule.ts';
+
+/** Everybody else is never given one: the parts of the log are null to them. */
+const BY_ADMINS = { inside: 'absent', ORG_ADMIN: 'yes' } as const;
 
 export const conventions: Rules = {
+  ids: {
+    'AuditReferenceComparator.eq': compares('User'),
+    'AuditReferenceComparator.in': compares('User'),
+  },
   types: {
+    AuditEntry: {
+      says: 'An ORG_ADMIN.',
+      roles: BY_ADMINS,
+      fields: {
+        'id occurredAt action actor sessionId target before after address userAgent': SAME,
+        'requestId isErased isSealed sequence hash': SAME,
+      },
+    },
+    AuditTarget: { says: 'An ORG_ADMIN.', roles: BY_ADMINS, fields: { 'type id': SAME } },
+    AuditEntryConnection: {
+      says: 'An ORG_ADMIN.',
+      roles: BY_ADMINS,
+      fields: { 'edges nodes pageInfo totalCount': SAME },
+    },
+    AuditEntryEdge: { says: 'An ORG_ADMIN.', roles: BY_ADMINS, fields: { 'cursor node': SAME } },
+    AuditExportPage: {
+      says: 'An ORG_ADMIN.',
+      roles: BY_ADMINS,
+      fields: { 'content count hasNextPage endCursor': SAME },
+    },
     PageInfo: {
       says: 'Whoever reads a list.',
       roles: SEEN_INSIDE,

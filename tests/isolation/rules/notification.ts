@@ -20,6 +20,13 @@ export const notification: Rules = {
     'NotificationMarkReadInput.ids': names('Notification'),
   },
   types: {
+    AuditLog: {
+      says: 'Everybody of the organisation; what is in it is for an ORG_ADMIN.',
+      roles: SEEN_INSIDE,
+      fields: {
+        'notification notificationExport': { inside: 'null', ORG_ADMIN: 'yes' },
+      },
+    },
     User: {
       says: 'Everybody of the organisation.',
       roles: SEEN_INSIDE,
@@ -64,6 +71,7 @@ export const notification: Rules = {
     NotificationEvent: 'NotificationChange StreamHeartbeat ResyncRequired',
   },
   entities: {
+    AuditLog: { inside: 'yes' },
     Notification: { inside: 'yes' },
     User: { inside: 'yes' },
   },

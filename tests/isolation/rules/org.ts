@@ -18,6 +18,11 @@ const BY_ADMINS = { inside: 'FORBIDDEN', ORG_ADMIN: 'yes' } as const;
 export const org: Rules = {
   operations: {
     'Query.organization': { says: 'Everybody, their own.', roles: EVERYBODY_INSIDE },
+    'Query.auditLog': {
+      says: 'Everybody, their own; its parts are null but for an ORG_ADMIN.',
+      roles: EVERYBODY_INSIDE,
+      isHistory: true,
+    },
     'Query.teams': { says: 'Everybody but a guest.', roles: LISTED },
     'Query.teamTree': { says: 'Everybody but a guest.', roles: LISTED },
     'Query.team': {
@@ -96,6 +101,14 @@ export const org: Rules = {
     'ProjectUpdateInput.removeTeamIds': names('Team'),
   },
   types: {
+    AuditLog: {
+      says: 'Everybody of the organisation; what is in it is for an ORG_ADMIN.',
+      roles: SEEN_INSIDE,
+      fields: {
+        id: SAME,
+        'org orgExport': { inside: 'null', ORG_ADMIN: 'yes' },
+      },
+    },
     User: {
       says: 'Everybody of the organisation.',
       roles: SEEN_INSIDE,
@@ -200,6 +213,7 @@ export const org: Rules = {
     },
   },
   entities: {
+    AuditLog: { inside: 'yes' },
     User: { inside: 'yes' },
     Organization: { inside: 'yes' },
     OrganizationUsage: { inside: 'yes' },

@@ -71,6 +71,8 @@ export interface OperationRule {
   readonly roles: Row<Outcome>;
   /** The arguments of a call that is right in every other respect. None when absent. */
   readonly example?: (mine: Mine) => Args | Promise<Args>;
+  /** Tells of what was, also of things that the role does not see any more. */
+  readonly isHistory?: true;
   /** `session`: called in a session of its own, which the call may end. `newcomer`: by a person of their own. */
   readonly as?: 'session' | 'newcomer';
   /** Of a subscription: something that happens to the caller's own thing of this kind is an event of it. */

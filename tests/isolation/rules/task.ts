@@ -66,6 +66,13 @@ export const task: Rules = {
     'ProjectReferenceComparator.nin': compares('Project'),
   },
   types: {
+    AuditLog: {
+      says: 'Everybody of the organisation; what is in it is for an ORG_ADMIN.',
+      roles: SEEN_INSIDE,
+      fields: {
+        'task taskExport': { inside: 'null', ORG_ADMIN: 'yes' },
+      },
+    },
     Task: {
       says: 'Who sees the task.',
       roles: SEEN_INSIDE,
@@ -108,6 +115,7 @@ export const task: Rules = {
     TaskEvent: 'TaskChange StreamHeartbeat ResyncRequired',
   },
   entities: {
+    AuditLog: { inside: 'yes' },
     Task: { inside: 'yes' },
     User: { inside: 'yes' },
     Project: { inside: 'yes', GUEST: 'null' },

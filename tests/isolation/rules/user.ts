@@ -147,6 +147,13 @@ export const user: Rules = {
     'UserRemoveInput.id': names('User'),
   },
   types: {
+    AuditLog: {
+      says: 'Everybody of the organisation; what is in it is for an ORG_ADMIN.',
+      roles: SEEN_INSIDE,
+      fields: {
+        'user userExport': { inside: 'null', ORG_ADMIN: 'yes' },
+      },
+    },
     User: {
       says: 'Everybody of the organisation.',
       roles: SEEN_INSIDE,
@@ -252,6 +259,7 @@ export const user: Rules = {
     },
   },
   entities: {
+    AuditLog: { inside: 'yes' },
     User: { inside: 'yes' },
     OrganizationUsage: { inside: 'yes' },
   },

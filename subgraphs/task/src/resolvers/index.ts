@@ -1,5 +1,7 @@
 import { scalars } from '@taskflow/kit/scalars';
 import type { Resolvers } from '../generated/graphql.ts';
+import { AuditEntry } from './AuditEntry.ts';
+import { AuditLog } from './AuditLog.ts';
 import { Mutation } from './Mutation.ts';
 import { OrganizationUsage } from './OrganizationUsage.ts';
 import { Project } from './Project.ts';
@@ -11,6 +13,8 @@ import { User } from './User.ts';
 
 export const resolvers: Resolvers = {
   ...scalars,
+  AuditEntry,
+  AuditLog,
   Mutation,
   OrganizationUsage,
   Project,

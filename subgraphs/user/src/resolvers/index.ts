@@ -1,6 +1,8 @@
 import { scalars } from '@taskflow/kit/scalars';
 import type { Resolvers } from '../generated/graphql.ts';
 import { ApiKey } from './ApiKey.ts';
+import { AuditEntry } from './AuditEntry.ts';
+import { AuditLog } from './AuditLog.ts';
 import { Invite } from './Invite.ts';
 import { Membership } from './Membership.ts';
 import { Mutation } from './Mutation.ts';
@@ -12,6 +14,8 @@ import { User } from './User.ts';
 export const resolvers: Resolvers = {
   ...scalars,
   ApiKey,
+  AuditEntry,
+  AuditLog,
   Invite,
   Membership,
   Mutation,

@@ -1,0 +1,8 @@
+import { callOf } from '@taskflow/kit/call';
+import type { AuditLogResolvers } from '../generated/graphql.ts';
+
+export const AuditLog: AuditLogResolvers = {
+  __resolveReference: ({ id }, { viewer }) => (id === viewer?.orgId ? { id } : null),
+  org: (_, args, context, info) => context.auditLog.list(callOf(context, info), args),
+  orgExport: (_, args, context, info) => context.auditLog.export(callOf(context, info), args),
+};

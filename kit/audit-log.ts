@@ -49,7 +49,9 @@ export interface AuditLog {
   export(call: Call, args: AuditExportArgs): Promise<AuditExportPage | null>;
 }
 
-export const canReadAuditLog = ({ role }: Viewer): boolean => role === 'ORG_ADMIN';
+/** A machine's key needs the scope ADMIN beside: the log tells who signed in from where. */
+export const canReadAuditLog = ({ role, scopes }: Viewer): boolean =>
+  role === 'ORG_ADMIN' && (scopes === undefined || scopes.includes('ADMIN'));
 
 /** The SDL promises them. */
 const EXPORT_SIZE_MAX = 1_000;

@@ -28,6 +28,7 @@ interface Table {
 const VALUES: Record<string, unknown> = {
   'members.status': 'ACTIVE',
   'signing_keys.status': 'ACTIVE',
+  'credential_tokens.kind': 'PASSWORD_RESET',
   'mails.template': 'INVITE',
   'projects.key': 'ENG',
   'api_call_counts.month': '2026-11-01',

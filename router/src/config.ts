@@ -119,7 +119,12 @@ const DEVELOPMENT_ORIGINS = [
   'https://sandbox.embed.apollographql.com',
   'http://localhost:*',
 ];
-const CREDENTIAL_FIELDS = ['login', 'register', 'tokenRefresh', 'inviteAccept'];
+/** Each tries a secret, or has one sent: one in a document, so that aliases gain nothing. */
+const CREDENTIAL_FIELDS = [
+  ...['login', 'register', 'tokenRefresh', 'inviteAccept'],
+  ...['passwordChange', 'passwordResetRequest', 'passwordReset'],
+  ...['emailVerificationSend', 'emailVerify', 'emailChangeRequest', 'emailChangeConfirm'],
+];
 
 /** Throws a ConfigError with every problem at once. */
 export function readRouterConfig(env: NodeJS.ProcessEnv): RouterConfig {

@@ -50,6 +50,12 @@ export const variables = {
   USER_INVITE_TTL_MS: int(7 * DAY_MS, { min: MINUTE_MS, max: 90 * DAY_MS }).describe(
     'How long an invite can be accepted.',
   ),
+  USER_PASSWORD_RESET_TTL_MS: int(3_600_000, { min: MINUTE_MS, max: DAY_MS }).describe(
+    'How long a mailed token to reset a password is good for.',
+  ),
+  USER_EMAIL_TOKEN_TTL_MS: int(DAY_MS, { min: MINUTE_MS, max: 30 * DAY_MS }).describe(
+    'How long mailed tokens to prove or change an address are good for.',
+  ),
   USER_LOCK_FAILURES_MAX: int(5, { min: 1, max: 100 }).describe(
     'Failed sign-ins of an account from one network address before it is locked there.',
   ),

@@ -23,6 +23,12 @@ export function createLoaders({ people, memberships }: LoaderDeps, viewer: Viewe
       const own = viewer && ids.includes(viewer.userId) ? await memberships.list(viewer) : null;
       return ids.map((id) => (id === viewer?.userId ? own : null));
     }),
+    /** When a person proved their address; null when they have not, and for those of whom it is not the viewer's to know. */
+    emailVerifiedAt: createLoader(async (ids: readonly string[]) => {
+      const rows = viewer ? await people.emailVerifications(viewer, ids) : [];
+      const known = new Map(rows.map(({ id, at }) => [id, at]));
+      return ids.map((id) => known.get(id) ?? null);
+    }),
     /** What the viewer may do with others follows from it; asked for once a request. */
     authority: once<Authority>(async () => (viewer ? people.authorityOf(viewer) : NO_AUTHORITY)),
   };

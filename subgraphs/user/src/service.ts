@@ -21,14 +21,19 @@ import { createRetention } from './data/retention.ts';
 import { createUserStore } from './data/store.ts';
 import { createAccessTokens } from './domain/access-tokens.ts';
 import { createAccounts } from './domain/accounts.ts';
+import { createAfterwards } from './domain/afterwards.ts';
 import { createApiKeys } from './domain/api-keys.ts';
+import { createCredentialMails } from './domain/credential-mails.ts';
+import { createEmailAddresses } from './domain/email-addresses.ts';
 import { createInvites } from './domain/invites.ts';
 import { createMails } from './domain/mails.ts';
 import { createMembers } from './domain/members.ts';
 import { createMemberships } from './domain/memberships.ts';
 import { createOwnSessions } from './domain/own-sessions.ts';
+import { createPasswordChanges } from './domain/password-changes.ts';
 import { createPasswords } from './domain/passwords.ts';
 import { createPeople } from './domain/people.ts';
+import { createProfiles } from './domain/profiles.ts';
 import { createProofOfIdentity } from './domain/proof-of-identity.ts';
 import { createSentInvites } from './domain/sent-invites.ts';
 import { createSessions } from './domain/sessions.ts';
@@ -96,10 +101,22 @@ export function createService(
       planOf: store.plans.find,
     }),
   });
-  const accounts = createAccounts(store, { passwords, proof, sessions });
   const mails = createMails(createSealer(parseKeyRing(config.MAIL_SEAL_KEY)));
+  const credentialMails = createCredentialMails(mails);
+  const addresses = createEmailAddresses(store, {
+    mails: credentialMails,
+    proof,
+    ttlMs: config.USER_EMAIL_TOKEN_TTL_MS,
+  });
+  const afterwards = createAfterwards(log);
+  const passwordChanges = createPasswordChanges(store, {
+    ...{ passwords, proof, sessions, control, mails: credentialMails, afterwards },
+    resetTtlMs: config.USER_PASSWORD_RESET_TTL_MS,
+  });
+  const profiles = createProfiles(store);
+  const accounts = createAccounts(store, { passwords, proof, sessions, addresses });
   const ttlMs = config.USER_INVITE_TTL_MS;
-  const invites = createInvites(store, { passwords, proof, sessions, control, mails, ttlMs });
+  const invites = createInvites(store, { passwords, proof, sessions, addresses, control, mails, ttlMs });
   const sentInvites = createSentInvites(store, { mails, cursors, ttlMs });
   const members = createMembers(store, { control });
   const apiKeys = createApiKeys(store, { control, cursors });
@@ -122,26 +139,20 @@ export function createService(
     allowUnsigned: config.USER_ALLOW_UNSIGNED,
     log,
     context: createContextFactory({
-      accounts,
-      apiKeys,
-      auditLog,
-      invites,
-      members,
-      memberships,
-      ownSessions,
-      people,
-      sentInvites,
-      sessions,
-      usage,
+      ...{ accounts, addresses, apiKeys, auditLog, invites, members, memberships, ownSessions },
+      ...{ passwordChanges, people, profiles, sentInvites, sessions, usage },
     }),
     probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },
     routes: {
       '/.well-known/jwks.json': async () => ({ headers: JWKS_HEADERS, body: await keys.jwks() }),
     },
-    anonymousFields: ['register', 'login', 'tokenRefresh', 'inviteAccept', 'apiKeyIdentify'],
+    anonymousFields: [
+      ...['register', 'login', 'tokenRefresh', 'inviteAccept', 'apiKeyIdentify'],
+      ...['passwordResetRequest', 'passwordReset', 'emailVerify', 'emailChangeConfirm'],
+    ],
     neededScope,
     ...(observe ? { observe } : {}),
-    onStop: [control.stop, path.stop, retention.stop, database.close],
+    onStop: [afterwards.stop, control.stop, path.stop, retention.stop, database.close],
   });
 
   return {

@@ -31,7 +31,7 @@ beforeAll(async () => {
   scene = await aScene();
 });
 
-/** All but requests for mails, which are nobody's history. */
+/** All but the requests for mails, which are nobody's history. */
 const factsOf = async (orgId: string): Promise<AnyFact[]> =>
   (
     await scene.sql<{ envelope: unknown }>(
@@ -82,7 +82,7 @@ describe('the facts of user', () => {
     afterAll(() => redis.close());
     await redis.whenReady();
     const { viewer } = await scene.founder('Ada');
-    const seen = await until('both facts in the streams', async () => {
+    const seen = await until('the facts in the streams', async () => {
       const found: string[] = [];
       for (let partition = 0; partition < 8; partition++) {
         for (const [, fields] of await redis.commands.xrange(
@@ -94,9 +94,9 @@ describe('the facts of user', () => {
           if (fact.orgId === viewer.orgId) found.push(fact.type);
         }
       }
-      return found.length === 2 && found.sort();
+      return found.length === 3 && found.sort();
     });
-    expect(seen).toEqual(['member.joined', 'organization.founded']);
+    expect(seen).toEqual(['mail.requested', 'member.joined', 'organization.founded']);
   });
 
   it('are not written for what nobody else sees: invites, logins, refreshes', async () => {
@@ -209,6 +209,7 @@ describe('without Redis', () => {
     expect((await down.user.ask(ada.viewer, LOGOUT)).logout.success).toBe(true);
     const after = await down.send(REFRESH, { refreshToken: refreshed.auth.refreshToken });
     expect(after.auth.success).toBe(false);
-    expect(await down.sql('select from outbox where published_at is null')).toHaveLength(2);
+    // The founding, the member, and the mail to prove the address.
+    expect(await down.sql('select from outbox where published_at is null')).toHaveLength(3);
   });
 });

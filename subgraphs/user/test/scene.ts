@@ -1,6 +1,9 @@
 /** What the tests of this folder say again and again: a service, and people who sign in to it as the router would let them. */
 import { randomBytes } from 'node:crypto';
+import { parseKeyRing } from '@taskflow/kit/config';
 import { type Viewer, verifyEstablished } from '@taskflow/kit/identity';
+import { createSealer } from '@taskflow/kit/seal';
+import { bindingOfMail, type FactOf } from '@taskflow/schema/events';
 import type { Answer } from '@taskflow/tests/kit/client';
 import { aSubgraph, type TestSubgraph } from '@taskflow/tests/kit/subgraph';
 import pg from 'pg';
@@ -22,6 +25,19 @@ export const LOGOUT = `mutation { logout { ${ERRORS} } }`;
 export const INVITE = `mutation ($input: InviteCreateInput!) { inviteCreate(input: $input) {
   ${ERRORS} token syncId invite { id email role expiresAt createdAt acceptedAt invitedBy { id } } } }`;
 export const ACCEPT = `mutation ($input: InviteAcceptInput!) { inviteAccept(input: $input) { ${AUTH} } }`;
+
+export const CHANGE_PASSWORD = `mutation ($input: PasswordChangeInput!) { passwordChange(input: $input) { ${AUTH} } }`;
+export const REQUEST_RESET = `mutation ($input: PasswordResetRequestInput!) {
+  passwordResetRequest(input: $input) { ${ERRORS} syncId user { id } } }`;
+export const RESET = `mutation ($input: PasswordResetInput!) { passwordReset(input: $input) { ${AUTH} } }`;
+export const SEND_VERIFICATION = `mutation ($input: EmailVerificationSendInput!) {
+  emailVerificationSend(input: $input) { ${ERRORS} user { id emailVerifiedAt } } }`;
+export const VERIFY = `mutation ($input: EmailVerifyInput!) {
+  emailVerify(input: $input) { ${ERRORS} user { id emailVerifiedAt } } }`;
+export const CHANGE_EMAIL = `mutation ($input: EmailChangeRequestInput!) {
+  emailChangeRequest(input: $input) { ${ERRORS} user { email } } }`;
+export const CONFIRM_EMAIL = `mutation ($input: EmailChangeConfirmInput!) {
+  emailChangeConfirm(input: $input) { ${ERRORS} isComplete syncId user { email } } }`;
 
 export interface Auth {
   success: boolean;
@@ -56,6 +72,15 @@ export interface Scene {
   colleague(of: Person, role?: string): Promise<Person>;
   /** Who an answer says is signed in. */
   viewerOf(answer: Answer): Viewer;
+  /** The mails that were asked for to an address, with their tokens, the oldest first. */
+  mailsTo(email: string): Promise<Mail[]>;
+}
+
+export interface Mail {
+  template: string;
+  token: string;
+  values: Record<string, string>;
+  orgId: string;
 }
 
 const unique = () => randomBytes(5).toString('hex');
@@ -93,8 +118,21 @@ export async function aScene(env: NodeJS.ProcessEnv = {}): Promise<Scene> {
     return inviteCreate.token;
   }
 
+  const sealer = createSealer(parseKeyRing(readUserConfig(env).MAIL_SEAL_KEY));
+  async function mailsTo(email: string): Promise<Mail[]> {
+    const { rows } = await admin.query<{ fact: FactOf<'mail.requested'> }>(
+      `select envelope as fact from outbox
+         where type = 'mail.requested' and envelope #>> '{after,to}' = $1 order by id`,
+      [email],
+    );
+    return rows.map(({ fact: { orgId, after } }) => ({
+      ...{ template: after.template, values: after.values, orgId },
+      token: after.sealed === null ? '' : (sealer.open(after.sealed, bindingOfMail(after)) ?? ''),
+    }));
+  }
+
   return {
-    ...{ user, redis, send, viewerOf, invite },
+    ...{ user, redis, send, viewerOf, invite, mailsTo },
     sql: async (text, values) => (await admin.query(text, values)).rows,
     async founder(name = 'Ada') {
       const input = { name, email: anEmail(), password: PASSWORD, organizationName: `${name} & Co` };

@@ -17,6 +17,10 @@ const CHANGES_PEOPLE: Row<Outcome> = {
   ...{ inside: 'FORBIDDEN', ORG_ADMIN: 'yes', GUEST: 'NOT_FOUND', OUTSIDER: 'NOT_FOUND' },
 };
 
+/** A person, of themselves. A key is nobody. */
+const ONESELF = { ...EVERYBODY_INSIDE, API_KEY: 'FORBIDDEN' } as const;
+const NEEDS_MAIL = { inside: 'NOT_FOUND', OUTSIDER: 'NOT_FOUND', ANONYMOUS: 'NOT_FOUND' } as const;
+
 export const user: Rules = {
   operations: {
     'Query.viewer': { says: 'Everybody, themselves.', roles: EVERYBODY_INSIDE },
@@ -94,6 +98,54 @@ export const user: Rules = {
         input: { token: await inviteToken(), name: 'Invited', password: 'correct horse battery' },
       }),
     },
+    'Mutation.passwordChange': {
+      says: 'Everybody who knows their password, their own.',
+      roles: ONESELF,
+      example: ({ person, unique }) => ({
+        input: { currentPassword: person.password, newPassword: unique('another horse ') },
+      }),
+      as: 'newcomer',
+    },
+    'Mutation.passwordResetRequest': {
+      says: 'Anybody, for any address.',
+      roles: ANYBODY,
+      example: ({ unique }) => ({ input: { email: `${unique('nobody')}@acme.test` } }),
+    },
+    'Mutation.passwordReset': {
+      says: 'Anybody who has the token; this one nobody has.',
+      roles: NEEDS_MAIL,
+      example: ({ unique }) => ({ input: { token: 'pwd_x', newPassword: unique('another horse ') } }),
+    },
+    'Mutation.emailVerificationSend': {
+      says: 'Everybody, to their own address.',
+      roles: ONESELF,
+      example: () => ({ input: {} }),
+      as: 'newcomer',
+    },
+    'Mutation.emailVerify': {
+      says: 'Anybody who has the token; this one nobody has.',
+      roles: NEEDS_MAIL,
+      example: () => ({ input: { token: 'ver_x' } }),
+    },
+    'Mutation.emailChangeRequest': {
+      says: 'Everybody who knows their password, for their own address.',
+      roles: ONESELF,
+      example: ({ person, unique }) => ({
+        input: { email: `${unique('moved')}@acme.test`, password: person.password },
+      }),
+      as: 'newcomer',
+    },
+    'Mutation.emailChangeConfirm': {
+      says: 'Anybody who has the token; this one nobody has.',
+      roles: NEEDS_MAIL,
+      example: () => ({ input: { token: 'eml_x' } }),
+    },
+    'Mutation.userUpdate': {
+      says: 'Everybody, themselves.',
+      roles: ONESELF,
+      example: ({ unique }) => ({ input: { name: unique('Renamed') } }),
+      as: 'newcomer',
+    },
     'Mutation.userRoleChange': {
       says: 'An ORG_ADMIN.',
       roles: CHANGES_PEOPLE,
@@ -159,6 +211,7 @@ export const user: Rules = {
       roles: SEEN_INSIDE,
       fields: {
         'id name email role status isViewer createdAt updatedAt archivedAt version': SAME,
+        emailVerifiedAt: { inside: 'self', ORG_ADMIN: 'yes', API_KEY: 'yes' },
         'viewerCanChangeRole viewerCanSuspend viewerCanRemove': SAME,
         memberships: { inside: 'self' },
       },
@@ -251,6 +304,16 @@ export const user: Rules = {
       says: 'Whoever asks.',
       roles: SEEN_INSIDE,
       fields: { 'success userErrors user syncId clientMutationId': SAME },
+    },
+    CredentialPayload: {
+      says: 'Whoever asks.',
+      roles: ANYBODY,
+      fields: { 'success userErrors user syncId clientMutationId': SAME },
+    },
+    EmailChangePayload: {
+      says: 'Whoever asks.',
+      roles: ANYBODY,
+      fields: { 'success userErrors isComplete user syncId clientMutationId': SAME },
     },
     LogoutPayload: {
       says: 'Whoever signs out.',

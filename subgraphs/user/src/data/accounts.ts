@@ -24,7 +24,14 @@ export interface MembershipRow {
 /** The SDL promises it; nobody belongs to as many. */
 const MEMBERSHIPS_MAX = 100;
 
+/** A session of a person, in whatever organisation. */
+export interface OwnSession {
+  orgId: string;
+  id: string;
+}
+
 const COLUMNS = 'a.id, a.email, a.password_hash as "passwordHash"';
+const UNIQUE_VIOLATION = '23505';
 
 /** What happens before anybody is signed in. */
 export function accountQueries(database: Database) {
@@ -37,6 +44,22 @@ export function accountQueries(database: Database) {
       ]);
       return row ?? null;
     },
+
+    /** Null when there is none. */
+    async find(id: string): Promise<AccountRow | null> {
+      const [row] = await sql.query<AccountRow>(`select ${COLUMNS} from accounts a where a.id = $1::uuid`, [
+        id,
+      ]);
+      return row ?? null;
+    },
+
+    /** Since when the addresses of these accounts are proved; those that are not are missing. */
+    emailVerifiedAt: (ids: readonly string[]): Promise<{ id: string; at: Date }[]> =>
+      sql.query(
+        `select a.id, a.email_verified_at as at from accounts a
+           where a.id = any($1::uuid[]) and a.email_verified_at is not null`,
+        [ids],
+      ),
 
     /**
      * The membership that a login which names no organisation signs in to: the last one used, else the latest joined.
@@ -74,7 +97,7 @@ export function accountQueries(database: Database) {
   };
 }
 
-/** What the jobs register and invite-accept may do with accounts. */
+/** What the named jobs may do with accounts. */
 export function accountsIn(sql: Sql) {
   return {
     /** False when the address is taken: then nothing was written. */
@@ -86,6 +109,84 @@ export function accountsIn(sql: Sql) {
       );
       return inserted.length === 1;
     },
+
+    /** False when the password has changed since; otherwise it stays until the transaction ends. */
+    async hold({ id, passwordHash }: Pick<AccountRow, 'id' | 'passwordHash'>): Promise<boolean> {
+      const rows = await sql.query(
+        'select a.id from accounts a where a.id = $1::uuid and a.password_hash = $2 for share',
+        [id, passwordHash],
+      );
+      return rows.length === 1;
+    },
+
+    /** First in every change of an account, which come one after the other. */
+    async lock(id: string): Promise<AccountRow | null> {
+      const [row] = await sql.query<AccountRow>(
+        `select ${COLUMNS} from accounts a where a.id = $1::uuid for update`,
+        [id],
+      );
+      return row ?? null;
+    },
+
+    async setPassword(id: string, passwordHash: string): Promise<void> {
+      await sql.query('update accounts set password_hash = $2, updated_at = now() where id = $1::uuid', [
+        id,
+        passwordHash,
+      ]);
+    },
+
+    /** The present address is theirs. Nothing changes when that was known. */
+    async verifyEmail(id: string): Promise<void> {
+      await sql.query(
+        `update accounts set email_verified_at = now(), updated_at = now()
+           where id = $1::uuid and email_verified_at is null`,
+        [id],
+      );
+    },
+
+    async isEmailVerified(id: string): Promise<boolean> {
+      const rows = await sql.query(
+        'select a.id from accounts a where a.id = $1::uuid and a.email_verified_at is not null',
+        [id],
+      );
+      return rows.length === 1;
+    },
+
+    async isTaken(email: string): Promise<boolean> {
+      const rows = await sql.query('select a.id from accounts a where a.email = $1', [email]);
+      return rows.length === 1;
+    },
+
+    /** Also proves the new address. False when somebody has it: then the transaction has failed, and must be left. */
+    async changeEmail(id: string, email: string): Promise<boolean> {
+      try {
+        await sql.query(
+          `update accounts set email = $2, email_verified_at = now(), updated_at = now() where id = $1::uuid`,
+          [id, email],
+        );
+        return true;
+      } catch (error) {
+        if ((error as { code?: unknown }).code === UNIQUE_VIOLATION) return false;
+        throw error;
+      }
+    },
+
+    /** The person in each of their organisations, locked, in one order. */
+    lockMembers: (id: string): Promise<MemberRow[]> =>
+      sql.query<MemberRow>(
+        `select ${MEMBER_COLUMNS} from members m where m.id = $1::uuid order by m.org_id for update`,
+        [id],
+      ),
+
+    /** Ends the person's sessions in all organisations but for one session. Answers those that were open. */
+    endSessions: (id: string, exceptId: string | null): Promise<OwnSession[]> =>
+      sql.query<OwnSession>(
+        `update sessions s set revoked_at = now(), revoked_reason = 'PASSWORD_CHANGED'
+           where s.user_id = $1::uuid and s.id is distinct from $2::uuid and s.revoked_at is null
+             and s.expires_at > now()
+           returning s.org_id as "orgId", s.id`,
+        [id, exceptId],
+      ),
 
     /** The next login that names no organisation signs in to this one. */
     async prefer(id: string, orgId: string): Promise<void> {

@@ -62,6 +62,11 @@ export function loginAttemptQueries(database: Database, { failuresMax, lockMs }:
       return counted.length === 1 ? 0 : Math.max(1, await lockedForMs(key));
     },
 
+    /** From all addresses. */
+    async forget(accountHash: Uint8Array): Promise<void> {
+      await sql.query('delete from login_attempts where account_hash = $1', [accountHash]);
+    },
+
     async succeed({ accountHash, address }: AttemptKey): Promise<number> {
       const [row] = await sql.query<{ ms: number | null }>(
         `update login_attempts a set

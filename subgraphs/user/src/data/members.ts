@@ -156,6 +156,22 @@ export function membersIn(sql: Sql, orgId: string) {
         ...[member.id, member.name, member.email, member.role],
       ),
 
+    /** What a person is called in this organisation. Lock the member before. */
+    rename: (id: string, name: string) =>
+      one(
+        `update members as m set name = $3, version = m.version + 1, updated_at = now()
+           where m.org_id = $1::uuid and m.id = $2::uuid returning ${MEMBER_COLUMNS}`,
+        ...[id, name],
+      ),
+
+    /** As that of the account, in the same transaction. Lock the member before. */
+    changeEmail: (id: string, email: string) =>
+      one(
+        `update members as m set email = $3, version = m.version + 1, updated_at = now()
+           where m.org_id = $1::uuid and m.id = $2::uuid returning ${MEMBER_COLUMNS}`,
+        ...[id, email],
+      ),
+
     /** Takes a removed member in again. Lock the member before. */
     readmit: (member: NewMember) =>
       one(

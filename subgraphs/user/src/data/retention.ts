@@ -32,6 +32,8 @@ export async function deleteExpired({ system }: Pick<Database, 'system'>): Promi
   await system.query(`delete from login_attempts where updated_at < now() - interval '2 days'`);
   // A token that has expired is refused whether it is known or not.
   await system.query('delete from refresh_tokens where expires_at < now()');
+  // A week in which one can see what was sent.
+  await system.query(`delete from credential_tokens where expires_at < now() - interval '7 days'`);
   // A month in which one can see who was signed in.
   await system.query(`delete from sessions where expires_at < now() - interval '30 days'`);
 }

@@ -164,6 +164,22 @@ export function sessionsIn(sql: Sql, orgId: string) {
       );
     },
 
+    /** All refresh tokens of an open session, forgotten: unlike reuse, an old one then ends nothing. False when it is not open. */
+    async forgetTokens({ id, userId }: { id: string; userId: string }, ttlMs: number): Promise<boolean> {
+      const renewed = await sql.query(
+        `update sessions set last_active_at = now(), expires_at = now() + $4::float8 ${MS}
+           where org_id = $1::uuid and id = $2::uuid and user_id = $3::uuid
+             and revoked_at is null and expires_at > now() returning id`,
+        [orgId, id, userId, ttlMs],
+      );
+      if (renewed.length === 0) return false;
+      await sql.query('delete from refresh_tokens where org_id = $1::uuid and session_id = $2::uuid', [
+        orgId,
+        id,
+      ]);
+      return true;
+    },
+
     /** Ends one session of one person; false when it had ended. The first reason stays. */
     async revoke({ id, userId }: { id: string; userId: string }, reason: RevokedReason): Promise<boolean> {
       const revoked = await sql.query(

@@ -3,6 +3,7 @@ import { quotaIn } from '@taskflow/kit/quota';
 import type { Sql, Tenant } from '@taskflow/kit/tenant-pool';
 import { accountQueries, accountsIn } from './accounts.ts';
 import { apiKeyQueries, apiKeysIn } from './api-keys.ts';
+import { credentialTokenQueries, credentialTokensIn } from './credential-tokens.ts';
 import { type Database, sqlOf } from './database.ts';
 import { inviteQueries, invitesIn } from './invites.ts';
 import { type LockRule, loginAttemptQueries } from './login-attempts.ts';
@@ -17,18 +18,19 @@ import { usageQueries } from './usage.ts';
 
 export type UserStore = ReturnType<typeof createUserStore>;
 export type UserTx = ReturnType<typeof transactionFor>;
-export type JobTx = UserTx & { accounts: ReturnType<typeof accountsIn> };
+export type JobTx = ReturnType<typeof jobFor>;
 
 /** Everything this service reads and writes, by noun. */
 export function createUserStore(database: Database, lockRule: LockRule) {
   return {
     transaction: <T>(tenant: Tenant, work: (tx: UserTx) => Promise<T>): Promise<T> =>
       database.transaction(tenant, (tx) => work(transactionFor(sqlOf(tx), tenant.orgId))),
-    /** For register, invite-accept and switch-organization, which write an account and things of `orgId` at once, or neither. */
+    /** For the named jobs, which write accounts and what belongs to `orgId` at once, or neither. */
     job: <T>(orgId: string, work: (tx: JobTx) => Promise<T>): Promise<T> =>
-      database.job((sql) => work({ ...transactionFor(sql, orgId), accounts: accountsIn(sql) })),
+      database.job((sql) => work(jobFor(sql, orgId))),
     accounts: accountQueries(database),
     apiKeys: apiKeyQueries(database),
+    credentialTokens: credentialTokenQueries(database),
     invites: inviteQueries(database),
     loginAttempts: loginAttemptQueries(database, lockRule),
     members: memberQueries(database),
@@ -39,6 +41,14 @@ export function createUserStore(database: Database, lockRule: LockRule) {
     usage: usageQueries(database),
   };
 }
+
+const jobFor = (sql: Sql, orgId: string) => ({
+  ...transactionFor(sql, orgId),
+  accounts: accountsIn(sql),
+  credentialTokens: credentialTokensIn(sql),
+  /** The same transaction in another organisation of the same person. */
+  inOrg: (otherId: string): UserTx => transactionFor(sql, otherId),
+});
 
 function transactionFor(sql: Sql, orgId: string) {
   return {

@@ -1,7 +1,9 @@
 import { syncIdOf } from '@taskflow/kit/outbox';
 import { v7 as uuidv7 } from 'uuid';
+import type { AccountRow } from '../data/accounts.ts';
 import type { MemberRow } from '../data/members.ts';
 import type { UserStore } from '../data/store.ts';
+import type { EmailAddresses } from './email-addresses.ts';
 import { emailOf, isEmail, nameOf, normalizedEmail } from './input-rules.ts';
 import { memberJoined, organizationFounded } from './member-facts.ts';
 import { acceptablePasswordOf } from './password-rules.ts';
@@ -27,11 +29,12 @@ export interface AccountDeps {
   readonly passwords: Passwords;
   readonly proof: ProofOfIdentity;
   readonly sessions: Sessions;
+  readonly addresses: EmailAddresses;
 }
 
 export type Accounts = ReturnType<typeof createAccounts>;
 
-export function createAccounts(store: UserStore, { passwords, proof, sessions }: AccountDeps) {
+export function createAccounts(store: UserStore, { passwords, proof, sessions, addresses }: AccountDeps) {
   return {
     /**
      * Founds an organisation with this person as its ORG_ADMIN. Account, member, session and facts are one transaction:
@@ -51,7 +54,12 @@ export function createAccounts(store: UserStore, { passwords, proof, sessions }:
         await tx.organizations.found(organizationName);
         const opened = await sessions.open(tx, founder, client);
         const joined = memberJoined(founder, client.requestId);
-        await tx.appendFacts(organizationFounded(founder, organizationName, client.requestId), joined);
+        const verification = await addresses.verificationOf(tx, founder, client);
+        await tx.appendFacts(
+          organizationFounded(founder, organizationName, client.requestId),
+          joined,
+          verification,
+        );
         await tx.audit(
           { ...client, actorId: id, sessionId: opened.sessionId },
           {
@@ -72,17 +80,18 @@ export function createAccounts(store: UserStore, { passwords, proof, sessions }:
       const account = await store.accounts.findByEmail(isEmail(email) ? email : '');
       const member = await store.accounts.activeMembership(account?.id ?? NOBODY_ID);
       const claim = { email, password: input.password, account, isEligible: member !== null };
-      await proof.require(claim, client);
-      return signInAs(member, client);
+      const proved = await proof.require(claim, client);
+      return signInAs(proved, member, client);
     },
   };
 
-  /** Looked at again within the transaction: the person may have been suspended since. */
-  async function signInAs(member: MemberRow | null, client: Client): Promise<SignedIn> {
+  /** Looked at again within the transaction: the person may have been suspended since, or the password changed. */
+  async function signInAs(account: AccountRow, member: MemberRow | null, client: Client): Promise<SignedIn> {
     if (!member) throw wrongCredentials();
-    const { row, opened } = await store.transaction(member, async (tx) => {
+    const { row, opened } = await store.job(member.orgId, async (tx) => {
+      const isSame = await tx.accounts.hold(account);
       const row = await tx.members.hold(member.id);
-      if (row?.status !== 'ACTIVE') throw wrongCredentials();
+      if (!isSame || row?.status !== 'ACTIVE') throw wrongCredentials();
       const opened = await sessions.open(tx, row, client);
       await tx.audit(
         { ...client, actorId: row.id, sessionId: opened.sessionId },

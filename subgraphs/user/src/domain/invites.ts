@@ -8,6 +8,7 @@ import type { InviteRow } from '../data/invites.ts';
 import type { MemberRow } from '../data/members.ts';
 import type { OwnFact } from '../data/outbox.ts';
 import type { JobTx, UserStore } from '../data/store.ts';
+import type { EmailAddresses } from './email-addresses.ts';
 import { emailOf, nameOf, newPasswordOf } from './input-rules.ts';
 import { holdInviter, inviteMail } from './inviting.ts';
 import type { Mails } from './mails.ts';
@@ -37,6 +38,7 @@ export interface InviteDeps {
   readonly passwords: Passwords;
   readonly proof: ProofOfIdentity;
   readonly sessions: Sessions;
+  readonly addresses: EmailAddresses;
   readonly control: Control;
   readonly mails: Mails;
   readonly ttlMs: number;
@@ -54,7 +56,7 @@ export type Invites = ReturnType<typeof createInvites>;
 
 export function createInvites(
   store: UserStore,
-  { passwords, proof, sessions, control, mails, ttlMs }: InviteDeps,
+  { passwords, proof, sessions, addresses, control, mails, ttlMs }: InviteDeps,
 ) {
   return {
     /**
@@ -111,7 +113,10 @@ export function createInvites(
         const { member, fact } = await admit(tx, invite, newcomer, client);
         if (!(await tx.invites.accept(invite.id, member.id))) throw badInvite();
         const opened = await sessions.open(tx, member, client);
-        await tx.appendFacts(fact);
+        // The token of an invite proves no address: whoever invites sees it too.
+        const isNew = newcomer.passwordHash !== null;
+        const mails = isNew ? [await addresses.verificationOf(tx, member, client)] : [];
+        await tx.appendFacts(fact, ...mails);
         await tx.audit(
           { ...client, actorId: member.id, sessionId: opened.sessionId },
           {

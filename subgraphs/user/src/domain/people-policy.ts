@@ -14,6 +14,10 @@ export const canFind = (viewer: Pick<MemberRow, 'id' | 'role'> | null, id: strin
 /** What an organisation uses of its plan is the business of those who administrate it. */
 export const canSeeUsage = ({ role }: Pick<Viewer, 'role'>): boolean => role === 'ORG_ADMIN';
 
+/** Whether somebody proved their address is between them and those who administrate the organisation. */
+export const canSeeVerification = ({ userId, role }: Viewer, id: string): boolean =>
+  role === 'ORG_ADMIN' || userId === id;
+
 /** An invite gives away rights: only who has them all may. */
 export const canInvite = ({ role }: Pick<Viewer, 'role'>): boolean => role === 'ORG_ADMIN';
 

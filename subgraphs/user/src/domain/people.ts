@@ -4,7 +4,7 @@ import type { Viewer } from '@taskflow/kit/identity';
 import { type Connection, type Cursors, connectionOf, pageArgs, scopeOf } from '@taskflow/kit/page';
 import { type MemberRow, oldestFirst } from '../data/members.ts';
 import type { UserStore } from '../data/store.ts';
-import { type Authority, canListPeople } from './people-policy.ts';
+import { type Authority, canListPeople, canSeeVerification } from './people-policy.ts';
 
 export interface ListArgs {
   filter?: Filter | null | undefined;
@@ -24,6 +24,12 @@ export function createPeople(store: UserStore, { cursors }: { cursors: Cursors }
 
   return {
     findMany,
+
+    /** Of these members of the organisation, those whose address is proved and of whom the viewer may know it. */
+    async emailVerifications(viewer: Viewer, ids: readonly string[]): Promise<{ id: string; at: Date }[]> {
+      const visible = ids.filter((id) => canSeeVerification(viewer, id));
+      return visible.length === 0 ? [] : store.accounts.emailVerifiedAt(visible);
+    },
 
     /** Who is signed in. */
     present(row: MemberRow | null): MemberRow {

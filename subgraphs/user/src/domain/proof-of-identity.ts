@@ -13,6 +13,8 @@ export interface Claim {
   readonly account: AccountRow | null;
   /** Beside the password: whether this account may sign in here at all. */
   readonly isEligible: boolean;
+  /** What a wrong password is answered; INVALID_CREDENTIALS as at sign-in when absent. */
+  readonly refusal?: () => Error;
 }
 
 export type ProofOfIdentity = ReturnType<typeof createProofOfIdentity>;
@@ -36,24 +38,28 @@ export function createProofOfIdentity(
   });
 
   return {
+    /** Failures and locks of this account, from wherever, are over: somebody has proved themselves in another way. */
+    forget: (email: string): Promise<void> => attempts.forget(sha256(email)),
+
     /** Throws ACCOUNT_LOCKED while this address has failed too often for this account. */
     async refuseWhileLocked(email: string, client: Client): Promise<void> {
       const lockedForMs = await attempts.lockedForMs(keyOf(email, client));
       if (lockedForMs > 0) throw accountLocked(lockedForMs);
     },
 
-    /** Returns when the claim is true; otherwise throws INVALID_CREDENTIALS, or ACCOUNT_LOCKED. */
-    async require({ email, password, account, isEligible }: Claim, client: Client): Promise<void> {
+    /** The account, with its hash as it is now, when the claim is true; otherwise throws INVALID_CREDENTIALS, or ACCOUNT_LOCKED. */
+    async require(claim: Claim, client: Client): Promise<AccountRow> {
+      const { email, password, account, isEligible, refusal = wrongCredentials } = claim;
       const isOwner = await passwords.verify(account?.passwordHash ?? null, password);
       const isProved = isOwner && isEligible;
       const key = keyOf(email, client);
       const lockedForMs = await (isProved ? attempts.succeed(key) : attempts.fail(key));
       if (lockedForMs > 0) throw accountLocked(lockedForMs);
-      if (!isProved) throw wrongCredentials();
-      if (account && passwords.isStale(account.passwordHash)) {
-        const to = await passwords.hash(password);
-        await accounts.replaceHash(account.id, { from: account.passwordHash, to });
-      }
+      if (!isProved || !account) throw refusal();
+      if (!passwords.isStale(account.passwordHash)) return account;
+      const to = await passwords.hash(password);
+      await accounts.replaceHash(account.id, { from: account.passwordHash, to });
+      return { ...account, passwordHash: to };
     },
   };
 }

@@ -31,6 +31,22 @@ export const accountLocked = (retryAfterMs: number) =>
 export const badRefreshToken = () =>
   new DomainError('INVALID_CREDENTIALS', 'The refresh token is not valid any more. Please sign in again.');
 
+/** Where somebody is signed in and proves themselves again. */
+export const wrongPassword = (field: string) =>
+  new DomainError('INVALID_CREDENTIALS', 'The password is not right.', { field });
+
+export const tooManyMails = (retryAfterMs: number) =>
+  new DomainError('RATE_LIMITED', 'Too many mails were sent to this address. Please try again later.', {
+    retryable: true,
+    retryAfterMs,
+  });
+
+/** The same for garbage, an unknown token, one of another kind, a used one, a replaced one and an expired one. */
+export const badMailToken = () =>
+  new DomainError('NOT_FOUND', 'The token was not found, was already used or has expired.', {
+    field: 'token',
+  });
+
 /** The same for garbage, an unknown token, a used one, a replaced one and an expired one. */
 export const badInvite = () =>
   new DomainError('NOT_FOUND', 'The invite was not found, was already used or has expired.', {

@@ -4,7 +4,7 @@
  */
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 
-export type TokenKind = 'rt' | 'inv' | 'key';
+export type TokenKind = 'rt' | 'inv' | 'key' | 'pwd' | 'ver' | 'eml';
 
 export interface SecretToken {
   readonly orgId: string;
@@ -15,7 +15,7 @@ export interface SecretToken {
 }
 
 const SECRET_BYTES = 32;
-const SHAPE = /^(rt|inv|key)_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_([A-Za-z0-9_-]{43})$/;
+const SHAPE = /^(rt|inv|key|pwd|ver|eml)_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_([A-Za-z0-9_-]{43})$/;
 
 export function newToken(kind: TokenKind, orgId: string): SecretToken {
   return tokenOf(kind, orgId, randomBytes(SECRET_BYTES));

@@ -108,15 +108,28 @@ export function createSessions(store: UserStore, deps: SessionDeps) {
     return { outcome: 'rotated', member, opened: { sessionId: session.id, refreshToken: child.text } };
   }
 
+  /** A new session of a member, within the transaction that decided on it. FORBIDDEN where the organisation is suspended. */
+  async function open(tx: UserTx, member: MemberRow, client: Client): Promise<OpenedSession> {
+    if (await tx.organizations.isSuspended()) throw organizationSuspended();
+    const sessionId = uuidv7();
+    const token = newToken('rt', member.orgId);
+    await tx.sessions.insert({ id: sessionId, userId: member.id, ...placeOf(client) }, ttlMs);
+    await tx.sessions.insertToken({ sessionId, generation: 0, tokenHash: token.hash }, ttlMs);
+    return { sessionId, refreshToken: token.text };
+  }
+
   return {
     signIn,
+    open,
 
-    /** A new session of a member, within the transaction that decided on it. FORBIDDEN where the organisation is suspended. */
-    async open(tx: UserTx, member: MemberRow, client: Client): Promise<OpenedSession> {
-      if (await tx.organizations.isSuspended()) throw organizationSuspended();
-      const sessionId = uuidv7();
+    /**
+     * The same session with a new refresh token, and none of its old ones; a new session where it has ended. For the job
+     * password-change: the serving role deletes nothing.
+     */
+    async renew(tx: UserTx, member: MemberRow, sessionId: string, client: Client): Promise<OpenedSession> {
+      const session = { id: sessionId, userId: member.id };
+      if (!(await tx.sessions.forgetTokens(session, ttlMs))) return open(tx, member, client);
       const token = newToken('rt', member.orgId);
-      await tx.sessions.insert({ id: sessionId, userId: member.id, ...placeOf(client) }, ttlMs);
       await tx.sessions.insertToken({ sessionId, generation: 0, tokenHash: token.hash }, ttlMs);
       return { sessionId, refreshToken: token.text };
     },

@@ -1,7 +1,8 @@
-import { type Changed, callOf } from '@taskflow/kit/call';
+import { type Changed, callOf, viewerOf } from '@taskflow/kit/call';
 import { payloadOf } from '@taskflow/kit/errors';
 import type { Context } from '../context.ts';
 import type { MemberRow } from '../data/members.ts';
+import type { Proved } from '../domain/email-addresses.ts';
 import type { SignedIn } from '../domain/sessions.ts';
 import type { MutationResolvers } from '../generated/graphql.ts';
 
@@ -15,6 +16,15 @@ async function establish(context: Context, signingIn: Promise<SignedIn>) {
 const changed = async (changing: Promise<Changed<MemberRow>>) => {
   const { row, syncId } = await changing;
   return { user: row, syncId };
+};
+
+/** Who is signed in, when it is this person. */
+const viewerAs = async ({ loaders, viewer }: Context, userId = viewer?.userId) =>
+  viewer?.userId === userId && userId ? loaders.user.load(userId) : null;
+
+const proved = async (context: Context, proving: Promise<Proved>) => {
+  const { userId, ...answer } = await proving;
+  return { ...answer, user: await viewerAs(context, userId) };
 };
 
 export const Mutation: MutationResolvers = {
@@ -77,6 +87,41 @@ export const Mutation: MutationResolvers = {
       apiKey: await context.apiKeys.revoke(callOf(context, info), input),
       syncId: null,
     })),
+
+  passwordChange: (_, { input }, context) =>
+    payloadOf(input, () =>
+      establish(context, context.passwordChanges.change(viewerOf(context), context.client, input)),
+    ),
+
+  passwordResetRequest: (_, { input }, context) =>
+    payloadOf(input, async () => {
+      await context.passwordChanges.requestReset(context.client, input);
+      return { user: null, syncId: null };
+    }),
+
+  passwordReset: (_, { input }, context) =>
+    payloadOf(input, () => establish(context, context.passwordChanges.reset(context.client, input))),
+
+  emailVerificationSend: (_, { input }, context) =>
+    payloadOf(input, async () => {
+      await context.addresses.sendVerification(viewerOf(context), context.client);
+      return { user: await viewerAs(context), syncId: null };
+    }),
+
+  emailVerify: (_, { input }, context) =>
+    payloadOf(input, () => proved(context, context.addresses.verify(context.client, input))),
+
+  emailChangeRequest: (_, { input }, context) =>
+    payloadOf(input, async () => {
+      await context.addresses.requestChange(viewerOf(context), context.client, input);
+      return { user: await viewerAs(context), syncId: null };
+    }),
+
+  emailChangeConfirm: (_, { input }, context) =>
+    payloadOf(input, () => proved(context, context.addresses.confirmChange(context.client, input))),
+
+  userUpdate: (_, { input }, context, info) =>
+    payloadOf(input, () => changed(context.profiles.update(callOf(context, info), input))),
 
   userRoleChange: (_, { input }, context, info) =>
     payloadOf(input, () => changed(context.members.changeRole(callOf(context, info), input))),

@@ -34,7 +34,7 @@ export interface DatabaseAccess {
 
 /** Creates what is missing, migrates the four databases and returns the addresses as variables. Safe to call on every start. */
 export async function openDatabases(access: DatabaseAccess): Promise<Record<string, string>> {
-  const { urls, adminUrls } = await derive(access);
+  const { urls, adminUrls } = await derive(access, ['system', 'owner']);
   const { env, passwords } = access;
   for (const [adminUrl, subgraphs] of adminUrls) await bootstrap({ adminUrl, subgraphs, passwords });
   for (const subgraph of subgraphs) {
@@ -46,16 +46,17 @@ export async function openDatabases(access: DatabaseAccess): Promise<Record<stri
 
 /** The addresses as variables; changes nothing. */
 export const findDatabases = async (access: DatabaseAccess): Promise<Record<string, string>> =>
-  (await derive(access)).urls;
+  (await derive(access, ['system'])).urls;
 
-async function derive(options: DatabaseAccess) {
+/** `needed`: whose addresses must be given beside that of the serving role. */
+async function derive(options: DatabaseAccess, needed: readonly ('system' | 'owner')[]) {
   const { env, passwords } = options;
   const ownUrl = options.embeddedUrl ?? env.POSTGRES_ADMIN_URL ?? null;
   const adminUrls = new Map<string, Subgraph[]>();
   const urls: Record<string, string> = {};
   for (const subgraph of subgraphs) {
     const given = env[variableOf(subgraph, 'app')];
-    const adminUrl = given ? await adminUrlOf(subgraph, given, env) : ownUrl;
+    const adminUrl = given ? await adminUrlOf(subgraph, given, env, needed) : ownUrl;
     if (adminUrl === null) continue; // the three addresses were given and stay as they are
     adminUrls.set(adminUrl, [...(adminUrls.get(adminUrl) ?? []), subgraph]);
     for (const role of roles)
@@ -69,7 +70,12 @@ async function derive(options: DatabaseAccess) {
 }
 
 /** The given address when its role may create databases and roles; null when it is the serving role. */
-async function adminUrlOf(subgraph: Subgraph, url: string, env: NodeJS.ProcessEnv): Promise<string | null> {
+async function adminUrlOf(
+  subgraph: Subgraph,
+  url: string,
+  env: NodeJS.ProcessEnv,
+  needed: readonly ('system' | 'owner')[],
+): Promise<string | null> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
   client.on('error', () => {}); // the query below reports it
   try {
@@ -86,9 +92,7 @@ async function adminUrlOf(subgraph: Subgraph, url: string, env: NodeJS.ProcessEn
   } finally {
     await client.end().catch(() => {});
   }
-  const missing = (['system', 'owner'] as const)
-    .map((role) => variableOf(subgraph, role))
-    .filter((name) => !env[name]);
+  const missing = needed.map((role) => variableOf(subgraph, role)).filter((name) => !env[name]);
   if (missing.length === 0) return null;
   throw new Error(
     `${variableOf(subgraph, 'app')}: its role may not create databases and roles, so ${missing.join(' and ')} must be set too (or give a role that may).`,

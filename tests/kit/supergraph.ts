@@ -36,6 +36,8 @@ export interface TestSupergraph {
   counts: Counts;
   client: TestClient;
   env: NodeJS.ProcessEnv;
+  /** For replicas, which share Redis with the first. */
+  redisPrefix: string;
   stop(): Promise<void>;
 }
 
@@ -101,7 +103,7 @@ export async function aSupergraph(options: SupergraphOptions = {}): Promise<Test
   };
   afterAll(stop);
   const url = `${router.url}/graphql`;
-  return { url, subgraphUrls, databases, counts, client: createTestClient(url), env, stop };
+  return { url, subgraphUrls, databases, counts, client: createTestClient(url), env, redisPrefix: redis.prefix, stop };
 }
 
 function createCounts(): Counts {

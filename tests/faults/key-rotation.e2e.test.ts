@@ -36,7 +36,7 @@ const REFRESH = `mutation Refresh($token: String!) { tokenRefresh(input: { refre
 
 it('five rotations in a row refuse no request', { timeout: 120_000 }, async () => {
   const { env, client, databases, redisPrefix } = await aSupergraph({
-    env: { ...RULE, ROUTER_ADDRESS_REQUESTS_MAX: '0' },
+    env: { ...RULE, ...PATIENT },
   });
   const second = await aSecondHalf(env, redisPrefix);
   const routers = [client, second.client] as const;

@@ -103,7 +103,16 @@ export async function aSupergraph(options: SupergraphOptions = {}): Promise<Test
   };
   afterAll(stop);
   const url = `${router.url}/graphql`;
-  return { url, subgraphUrls, databases, counts, client: createTestClient(url), env, redisPrefix: redis.prefix, stop };
+  return {
+    url,
+    subgraphUrls,
+    databases,
+    counts,
+    client: createTestClient(url),
+    env,
+    redisPrefix: redis.prefix,
+    stop,
+  };
 }
 
 function createCounts(): Counts {

@@ -88,6 +88,8 @@ describe('npm start', () => {
     expect(run.output()).toContain('grace@acme.test');
     printedCommand = /^curl .*$/m.exec(run.output())?.[0] ?? '';
     expect(await titles()).toHaveLength(3);
+    const mailbox = /Mails +(http:\S+)/.exec(run.output())?.[1] ?? '';
+    expect(await (await fetch(mailbox)).text()).toContain('TaskFlow mailbox');
 
     run.child.kill('SIGTERM');
     expect(await run.ended).toBe(0);
@@ -102,6 +104,17 @@ describe('npm start', () => {
     run.child.kill('SIGINT');
     expect(await run.ended).toBe(0);
     expect(findProcesses()).toEqual([]);
+  });
+
+  it('brings no mailbox where mails go to another server', { timeout: START_TIMEOUT_MS }, async () => {
+    const taken = createServer().listen(Number(env.MAILBOX_PORT), '127.0.0.1');
+    await once(taken, 'listening');
+    const run = launch({ NOTIFICATION_SMTP_URL: 'smtp://127.0.0.1:9' });
+    await untilReady(run);
+    expect(run.output()).not.toContain('Mails ');
+    run.child.kill('SIGTERM');
+    expect(await run.ended).toBe(0);
+    taken.close();
   });
 
   it('leaves no process when it is killed', { timeout: START_TIMEOUT_MS }, async () => {
@@ -123,22 +136,34 @@ describe('npm start', () => {
     expect(findProcesses()).toEqual([]);
   });
 
-  it('names a taken port and the variable that moves it', { timeout: START_TIMEOUT_MS }, async () => {
-    const server = createServer().listen(Number(env.TASK_PORT), '127.0.0.1');
-    await once(server, 'listening');
-    const run = launch();
-    expect(await run.ended).toBe(1);
-    server.close();
-    expect(run.output()).toBe(
-      `TaskFlow: cannot start: port ${env.TASK_PORT} on 127.0.0.1 is taken by another process: free it, or choose another with TASK_PORT\n`,
-    );
-    expect(findProcesses()).toEqual([]);
-  });
+  it.each(['TASK_PORT', 'MAILBOX_SMTP_PORT'])(
+    'names a taken port and the variable that moves it: %s',
+    {
+      timeout: START_TIMEOUT_MS,
+    },
+    async (variable) => {
+      const server = createServer().listen(Number(env[variable]), '127.0.0.1');
+      await once(server, 'listening');
+      const run = launch();
+      expect(await run.ended).toBe(1);
+      server.close();
+      expect(run.output()).toBe(
+        `TaskFlow: cannot start: port ${env[variable]} on 127.0.0.1 is taken by another process: free it, or choose another with ${variable}\n`,
+      );
+      expect(findProcesses()).toEqual([]);
+    },
+  );
 
   it('names every broken variable at once, and no secret', { timeout: START_TIMEOUT_MS }, async () => {
-    const run = launch({ ORG_PORT: 'many', USER_REFRESH_KEY: 'hunter2', LOG_LEVEL: 'loud' });
+    const run = launch({
+      MAILBOX_PORT: 'none',
+      ORG_PORT: 'many',
+      USER_REFRESH_KEY: 'hunter2',
+      LOG_LEVEL: 'loud',
+    });
     expect(await run.ended).toBe(1);
-    for (const name of ['ORG_PORT', 'USER_REFRESH_KEY', 'LOG_LEVEL']) expect(run.output()).toContain(name);
+    for (const name of ['MAILBOX_PORT', 'ORG_PORT', 'USER_REFRESH_KEY', 'LOG_LEVEL'])
+      expect(run.output()).toContain(name);
     expect(run.output()).not.toContain('hunter2');
     expect(run.output()).not.toContain('    at ');
   });

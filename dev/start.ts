@@ -56,7 +56,7 @@ async function startTogether(options: Options): Promise<Started> {
     import('./supergraph.ts'),
   ]);
   const { env, mailboxUrl } = await openEnvironment(options);
-  return { origin: new URL(await startSupergraph(env, stops)).origin, mailboxUrl };
+  return { origin: new URL(await startSupergraph(env, stops, mailboxUrl)).origin, mailboxUrl };
 }
 
 async function startApart(options: Options): Promise<Started> {

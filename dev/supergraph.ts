@@ -17,7 +17,11 @@ import type { Stops } from './stops.ts';
 const demo = { password: DEMO_PASSWORD, people: Object.values(DEMO_PEOPLE) };
 
 /** Starts the four subgraphs side by side, then the router. Returns the router's address. */
-export async function startSupergraph(env: NodeJS.ProcessEnv, stops: Stops): Promise<string> {
+export async function startSupergraph(
+  env: NodeJS.ProcessEnv,
+  stops: Stops,
+  mailboxUrl?: string | null,
+): Promise<string> {
   const subgraphs = {
     user: createUser(readUserConfig(env)),
     org: createOrg(readOrgConfig(env)),
@@ -32,7 +36,9 @@ export async function startSupergraph(env: NodeJS.ProcessEnv, stops: Stops): Pro
   for (const result of await Promise.allSettled(starts))
     if (result.status === 'rejected') throw result.reason;
   stops.checkpoint();
-  const router = createRouter(readRouterConfig(env), { demo });
+  const router = createRouter(readRouterConfig(env), {
+    demo: { ...demo, mailboxUrl: mailboxUrl ?? undefined },
+  });
   await stops.add('router', () => router.stop());
   await router.start();
   return router.url;

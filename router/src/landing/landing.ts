@@ -21,6 +21,8 @@ export interface DemoPeople {
     readonly role: string;
     readonly organization: string;
   }[];
+  /** The page with the mails that this installation sends; absent where they go to a real server. */
+  readonly mailboxUrl?: string | undefined;
 }
 
 export interface LandingOptions {

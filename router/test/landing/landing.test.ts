@@ -52,6 +52,12 @@ test('the page carries the demo people only where the router was told of them', 
   expect((await pageWith().page(get('/')))?.body).toContain('"demo":null');
 });
 
+test('the page names the mailbox where mails are caught', async () => {
+  const mailboxUrl = 'http://localhost:4026';
+  const page = await pageWith({ password: 'taskflow-demo', people: [ada], mailboxUrl }).page(get('/'));
+  expect(page?.body).toContain('"mailboxUrl":"http://localhost:4026"');
+});
+
 test('nothing in its data can end the script element that carries it', async () => {
   const page = await pageWith({ password: '</script><script>', people: [ada] }).page(get('/'));
   expect(page?.body).not.toContain('</script><script>');

@@ -34,6 +34,10 @@ openWorkbench(
 function showPeople() {
   if (!demo) return;
   byId('demo').hidden = false;
+  if (demo.mailboxUrl) {
+    byId('mailbox').querySelector('a').href = demo.mailboxUrl;
+    byId('mailbox').hidden = false;
+  }
   for (const person of demo.people) {
     const button = choice(byId('people'), person.name, `${person.role} of ${person.organization}`);
     button.dataset.email = person.email;

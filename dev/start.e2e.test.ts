@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { freePorts } from './ports.ts';
 
 const START = resolve(import.meta.dirname, 'start.ts');
@@ -109,12 +109,12 @@ describe('npm start', () => {
   it('brings no mailbox where mails go to another server', { timeout: START_TIMEOUT_MS }, async () => {
     const taken = createServer().listen(Number(env.MAILBOX_PORT), '127.0.0.1');
     await once(taken, 'listening');
+    onTestFinished(() => void taken.close());
     const run = launch({ NOTIFICATION_SMTP_URL: 'smtp://127.0.0.1:9' });
     await untilReady(run);
     expect(run.output()).not.toContain('Mails ');
     run.child.kill('SIGTERM');
     expect(await run.ended).toBe(0);
-    taken.close();
   });
 
   it('leaves no process when it is killed', { timeout: START_TIMEOUT_MS }, async () => {
@@ -144,9 +144,9 @@ describe('npm start', () => {
     async (variable) => {
       const server = createServer().listen(Number(env[variable]), '127.0.0.1');
       await once(server, 'listening');
+      onTestFinished(() => void server.close());
       const run = launch();
       expect(await run.ended).toBe(1);
-      server.close();
       expect(run.output()).toBe(
         `TaskFlow: cannot start: port ${env[variable]} on 127.0.0.1 is taken by another process: free it, or choose another with ${variable}\n`,
       );

@@ -76,6 +76,17 @@ describe('an installation', () => {
     expect(await findRedisIn(join(dir, 'redis-data'))).toBeNull();
   });
 
+  it('has its audit log verified in all four subgraphs, or in the one that is named', async () => {
+    const all = await operator('audit', 'verify');
+    expect([all.code, all.told]).toEqual([0, '']);
+    expect(all.out.match(/^\w+: 0 organisations, 0 entries, 0 damaged chains$/gm)).toHaveLength(4);
+    const one = await operator('audit', 'verify', '--subgraph', 'org');
+    expect(one.out).toBe('org: 0 organisations, 0 entries, 0 damaged chains\n');
+    const { code, told } = await operator('audit', 'export', '--subgraph', 'org');
+    expect(code).toBe(2);
+    expect(told).toContain('--organization takes an id');
+  }, 120_000);
+
   it('that runs is met where it runs, and goes on', async () => {
     const env = await openInstallation({ dir, env: { LOG_LEVEL: 'silent' }, stops, log });
     const before = findPostgresIn(join(dir, 'postgres'));

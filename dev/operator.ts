@@ -83,14 +83,27 @@ async function run(words: string, commands: OperatorCommand[], args: string[]): 
   try {
     const { openInstallation } = await import('./installation.ts');
     const env = await openInstallation({ dir, env: given, stops, log: createConsoleLog() });
-    for (const command of commands)
-      await command.run(args, { env, out: (line) => process.stdout.write(`${line}\n`) });
+    let failed: unknown = null;
+    for (const command of commands) {
+      try {
+        await command.run(args, { env, out: (line) => process.stdout.write(`${line}\n`) });
+      } catch (error) {
+        if (!command.onlyLooks || error instanceof UsageError) throw error;
+        if (failed) tell(failed);
+        failed = error;
+      }
+    }
+    if (failed) throw failed;
     return 0;
   } catch (error) {
     const isUsage = error instanceof UsageError;
-    complain(error instanceof ConfigError ? error.message : `${words}: ${(error as Error).message}`);
+    tell(error);
     if (isUsage) for (const { usage } of commands) complain(`usage: npm run operator -- ${words} ${usage}`);
     return isUsage ? 2 : 1;
+  }
+
+  function tell(error: unknown): void {
+    complain(error instanceof ConfigError ? error.message : `${words}: ${(error as Error).message}`);
   }
 }
 

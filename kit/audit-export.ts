@@ -26,12 +26,16 @@ export interface AuditLine {
   readonly hash: string | null;
 }
 
+/** With the name of the subgraph whose log it is from. */
+type Exported = AuditLine & { readonly subgraph: string };
+
 export type AuditFormat = 'CSV' | 'JSON_LINES';
 
 const COLUMNS: readonly (readonly [
   name: string,
-  of: (line: AuditLine) => string | number | boolean | null,
+  of: (line: Exported) => string | number | boolean | null,
 ])[] = [
+  ['subgraph', (line) => line.subgraph],
   ['id', (line) => line.id],
   ['occurredAt', (line) => line.occurredAt.toISOString()],
   ['action', (line) => line.action],
@@ -54,7 +58,7 @@ export const headerOf = (format: AuditFormat): string =>
   format === 'CSV' ? `${COLUMNS.map(([name]) => name).join(',')}\r\n` : '';
 
 /** One line with its end. */
-export function textOf(format: AuditFormat, line: AuditLine): string {
+export function textOf(format: AuditFormat, line: Exported): string {
   if (format === 'CSV') return `${COLUMNS.map(([, of]) => csvCell(of(line))).join(',')}\r\n`;
   const plain = Object.fromEntries(COLUMNS.map(([name, of]) => [name, of(line)]));
   const parse = (text: string | null): unknown => (text === null ? null : JSON.parse(text));

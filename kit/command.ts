@@ -10,6 +10,8 @@ export interface OperatorCommand {
   readonly usage: string;
   /** Resolves when it is done. Throws UsageError for arguments that it does not take, any other error when it failed. */
   run(args: readonly string[], at: OperatorConsole): Promise<void>;
+  /** One that fails in one subgraph is still run in the others: it only looks. */
+  readonly onlyLooks?: true;
 }
 
 export interface OperatorConsole {

@@ -198,7 +198,8 @@ function viewerAfter(data: Record<string, unknown> | null): { role: Role; id: st
   return (payload?.__typename === 'AuthPayload' && payload.user) || null;
 }
 
-async function callerOf(one: Case, client: TestClient, sides: Sides) {
+/** As whom, and in which session, a call is made. */
+export async function callerOf(one: Case, client: TestClient, sides: Sides) {
   if (one.role === 'ANONYMOUS') return { client: client.as(null), callerId: '' };
   const scene = sideOf(one.role, sides);
   const role = personRoleOf(one.role);

@@ -135,7 +135,9 @@ describe('the list', () => {
     expectTypeOf<ConsumedBy<'notification'>>().toEqualTypeOf<
       'mail.requested' | 'task.assigned' | 'task.status-changed'
     >();
-    expectTypeOf<ConsumedBy<'user'>>().toEqualTypeOf<'organization.updated' | 'plan.changed'>();
+    expectTypeOf<ConsumedBy<'user'>>().toEqualTypeOf<
+      'organization.updated' | 'organization.suspended' | 'organization.reinstated' | 'plan.changed'
+    >();
     expectTypeOf<AnyFact['type']>().toEqualTypeOf<keyof typeof facts>();
   });
 });

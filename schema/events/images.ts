@@ -12,6 +12,8 @@ export const foundedOrganization = z.object({ name: z.string(), founderId: id })
 export const organization = z.object({
   name: z.string(),
   taskVisibility: oneOf('ASSIGNED', 'PROJECT'),
+  /** Facts from before there were suspensions do not say it. */
+  status: oneOf('ACTIVE', 'SUSPENDED').default('ACTIVE'),
 });
 
 /** How many of each an organisation may have; null is no limit. API calls are counted by the calendar month (UTC). */

@@ -39,6 +39,15 @@ export const facts = {
     ...{ source: 'org', aggregate: 'organization', consumers: ['user', 'task'], schemaVersion: 1 },
     ...{ before: image.organization, after: image.organization },
   },
+  // An operator has suspended it, or let it work again: nobody signs in to it meanwhile.
+  'organization.suspended': {
+    ...{ source: 'org', aggregate: 'organization', consumers: ['user'], schemaVersion: 1 },
+    ...{ before: image.organization, after: image.organization },
+  },
+  'organization.reinstated': {
+    ...{ source: 'org', aggregate: 'organization', consumers: ['user'], schemaVersion: 1 },
+    ...{ before: image.organization, after: image.organization },
+  },
   // The id of a plan is that of its organisation. Told when it is founded, when the contract or its limits change, and at its end.
   'plan.changed': {
     ...{ source: 'org', aggregate: 'plan', consumers: ['user', 'task'], schemaVersion: 1 },

@@ -127,7 +127,12 @@ export function createService(
   const usage = createUsage(store);
   const planNews = createPlanNews(path.redis, { accessTokenTtlMs: config.USER_ACCESS_TOKEN_TTL_MS, log });
   const { transaction } = store;
-  const facts = createApply({ handlers: createHandlers({ planNews }), parse: parseFact, transaction, log });
+  const facts = createApply({
+    handlers: createHandlers({ control, planNews }),
+    parse: parseFact,
+    transaction,
+    log,
+  });
 
   const graphql = createGraphqlService({
     name: 'user',

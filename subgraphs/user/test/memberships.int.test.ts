@@ -100,8 +100,8 @@ describe('memberships', () => {
           aggregate: { id: orgId, version },
           actor: { userId: ada.user.id },
         },
-        ...{ requestId: 'test', before: { name: 'Ada & Co', taskVisibility: 'ASSIGNED' } },
-        after: { name, taskVisibility: 'ASSIGNED' },
+        ...{ requestId: 'test', before: { name: 'Ada & Co', taskVisibility: 'ASSIGNED', status: 'ACTIVE' } },
+        after: { name, taskVisibility: 'ASSIGNED', status: 'ACTIVE' },
       });
     const [newest, late] = [renamed('Countess', 3), renamed('Analytical Engines', 2)];
     await scene.user.deliver(newest, late, newest);
@@ -177,7 +177,7 @@ describe('a suspended organisation', () => {
     const garbage = await scene.send(REFRESH, { refreshToken: 'garbage' });
     expect(bytesOf(await scene.send(REFRESH, { refreshToken: ada.refreshToken }))).toBe(bytesOf(garbage));
     const { auth } = await scene.send(ACCEPT, { token: invite, name: 'Newcomer', password: PASSWORD });
-    expect(auth.userErrors).toMatchObject([{ code: 'FORBIDDEN' }]);
+    expect(auth.userErrors).toMatchObject([{ code: 'NOT_FOUND' }]);
     expect(scene.viewerOf(await scene.send(LOGIN, { email: bob.email, password: PASSWORD })).orgId).toBe(
       bob.viewer.orgId,
     );

@@ -30,7 +30,7 @@ export const user: Rules = {
     },
     'Query.invites': {
       says: 'An ORG_ADMIN; for everybody else there are none.',
-      roles: { inside: 'empty', ORG_ADMIN: 'yes', API_KEY: 'yes', OUTSIDER: 'yes' },
+      roles: { inside: 'empty', ORG_ADMIN: 'yes', API_KEY: 'FORBIDDEN', OUTSIDER: 'yes' },
     },
     'Query.sessions': { says: 'Everybody, their own.', roles: EVERYBODY_INSIDE },
     'Mutation.register': {
@@ -279,7 +279,7 @@ export const user: Rules = {
     },
     InviteConnection: {
       says: 'Whoever asks.',
-      roles: SEEN_INSIDE,
+      roles: { inside: 'yes', API_KEY: 'absent' },
       fields: { 'edges nodes pageInfo totalCount': SAME },
     },
     InviteEdge: {

@@ -4,7 +4,13 @@ import type { FactOf, FactType } from '@taskflow/schema/events';
 
 /** The facts that this subgraph publishes. */
 export type OwnFact = FactOf<
-  Extract<FactType, 'organization.updated' | 'plan.changed' | `team.${string}` | `project.${string}`>
+  Extract<
+    FactType,
+    | `organization.${'updated' | 'suspended' | 'reinstated'}`
+    | 'plan.changed'
+    | `team.${string}`
+    | `project.${string}`
+  >
 >;
 
 /** Appends to the outbox; last in the transaction of the change, after the row lock. */

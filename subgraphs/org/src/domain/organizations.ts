@@ -79,7 +79,11 @@ function wantedOf(before: OrganizationRow, { name, settings }: OrganizationUpdat
 }
 
 const isSame = (a: Wanted, b: Wanted) => a.name === b.name && a.taskVisibility === b.taskVisibility;
-const imageOf = ({ name, taskVisibility }: OrganizationRow) => ({ name, taskVisibility });
+export const imageOf = ({ name, taskVisibility, status }: OrganizationRow) => ({
+  name,
+  taskVisibility,
+  status,
+});
 
 /** Latin letters and digits of the name, and enough of the id to tell namesakes apart: `acme-3f9a1c`. */
 export function slugOf(name: string, orgId: string): string {

@@ -149,7 +149,10 @@ export async function leaveAllTeams(tx: OrgTx, userId: string, cause: Envelope):
     const row = await tx.teamMembers.update(before.id, { role: before.role, hasLeft: true });
     const images = { before: imageOf(before), after: imageOf(row) };
     const common = { orgId, aggregate: row, actor, requestId, traceparent };
-    await tx.appendFacts(makeFact({ type: 'team.member-removed', ...common, ...images }));
+    const fact = makeFact({ type: 'team.member-removed', ...common, ...images });
+    await tx.appendFacts(fact);
+    const origin = { actorId: actor.userId, requestId, address: null, userAgent: null };
+    await tx.audit(origin, entryOf(fact));
   }
 }
 

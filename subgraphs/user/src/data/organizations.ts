@@ -18,12 +18,14 @@ export function organizationsIn(sql: Sql, orgId: string) {
     },
 
     /** Does nothing when something newer is known. Safe to call twice. */
-    async note({ name, version }: { name: string; version: number }): Promise<void> {
+    async note(row: { name: string; isSuspended: boolean; version: number }): Promise<void> {
       await sql.query(
-        `insert into organizations as o (org_id, name, version) values ($1::uuid, $2, $3::int)
-           on conflict (org_id) do update set name = excluded.name, version = excluded.version, updated_at = now()
+        `insert into organizations as o (org_id, name, suspended_at, version)
+           values ($1::uuid, $2, case when $3::boolean then now() end, $4::int)
+           on conflict (org_id) do update set name = excluded.name, version = excluded.version, updated_at = now(),
+             suspended_at = case when $3::boolean then coalesce(o.suspended_at, excluded.suspended_at) end
            where o.version < excluded.version`,
-        [orgId, name, version],
+        [orgId, row.name, row.isSuspended, row.version],
       );
     },
 

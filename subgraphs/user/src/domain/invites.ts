@@ -110,6 +110,7 @@ export function createInvites(
       const newcomer = await identify(invite.email, { name, password }, client);
       const joined = await store.job(token.orgId, async (tx) => {
         if (!(await tx.invites.lockOpen(invite.id))) throw badInvite();
+        if (await tx.organizations.isSuspended()) throw badInvite();
         const { member, fact } = await admit(tx, invite, newcomer, client);
         if (!(await tx.invites.accept(invite.id, member.id))) throw badInvite();
         const opened = await sessions.open(tx, member, client);

@@ -47,7 +47,7 @@ export const badMailToken = () =>
     field: 'token',
   });
 
-/** The same for garbage, an unknown token, a used one, a replaced one and an expired one. */
+/** The same for garbage, an unknown token, a used one, a replaced one, an expired one, and where the organisation is suspended. */
 export const badInvite = () =>
   new DomainError('NOT_FOUND', 'The invite was not found, was already used or has expired.', {
     field: 'token',

@@ -1,14 +1,19 @@
 import type { FactHandlers } from '@taskflow/kit/apply';
 import type { AnyFact, ConsumedBy } from '@taskflow/schema/events';
+import type { Control } from '../data/control.ts';
 import type { PlanNews } from '../data/plan-news.ts';
 import type { UserTx } from '../data/store.ts';
+import { onOrganizationSuspended } from './on-organization-suspended.ts';
 import { onOrganizationUpdated } from './on-organization-updated.ts';
 import { onPlanChanged } from './on-plan-changed.ts';
 
 /** The facts that this subgraph consumes, each with its handler. */
 export const createHandlers = (deps: {
+  control: Control;
   planNews: PlanNews;
 }): FactHandlers<UserTx, AnyFact, ConsumedBy<'user'>> => ({
   'organization.updated': onOrganizationUpdated,
+  'organization.suspended': onOrganizationSuspended(deps.control),
+  'organization.reinstated': onOrganizationSuspended(deps.control),
   'plan.changed': onPlanChanged(deps.planNews),
 });

@@ -16,6 +16,7 @@ import { LRUCache } from 'lru-cache';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Dispatcher } from 'undici';
 import { Refusal } from './exchange.ts';
+import { planOf } from './plans.ts';
 import type { Revocation } from './revocation.ts';
 import type { AccessToken } from './tokens.ts';
 
@@ -51,7 +52,7 @@ const RETRY_AFTER_MS = 1_000;
 
 const SHAPE = /^key_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_[A-Za-z0-9_-]{43}$/;
 const QUERY = `query ApiKeyIdentify($organizationId: ID!, $hash: String!) {
-  apiKeyIdentify(organizationId: $organizationId, hash: $hash) { id userId role epoch scopes requestsPerMinute expiresAt }
+  apiKeyIdentify(organizationId: $organizationId, hash: $hash) { id userId role epoch scopes requestsPerMinute expiresAt plan }
 }`;
 
 /** What the user service answers. */
@@ -63,6 +64,8 @@ interface Identity {
   scopes: Scope[];
   requestsPerMinute: number;
   expiresAt: string | null;
+  /** A PlanClaim as JSON. */
+  plan: string | null;
 }
 
 interface Known {
@@ -153,11 +156,12 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
 }
 
 function tokenOf(orgId: string, identity: Identity): AccessToken {
-  const { id, userId, role, epoch, scopes, requestsPerMinute, expiresAt } = identity;
+  const { id, userId, role, epoch, scopes, requestsPerMinute, expiresAt, plan } = identity;
   return {
     viewer: { orgId, userId, role, sessionId: id, scopes },
     epoch,
     expiresAt: expiresAt === null ? Number.POSITIVE_INFINITY : Date.parse(expiresAt),
+    plan: plan === null ? null : planOf(JSON.parse(plan)),
     apiKey: { requestsPerMinute },
   };
 }

@@ -59,6 +59,8 @@ export interface Exchange {
   params: OperationParams | null;
   token: AccessToken | null;
   viewer: Viewer | null;
+  /** The name of the plan that is in force for the viewer's organisation, as far as it is known. */
+  plan: string | null;
   document: DocumentNode | null;
   prepared: PreparedOperation | null;
   /** Headers that every answer to this exchange carries (request id, CORS). */
@@ -85,6 +87,7 @@ export function createExchange(
     params: start.params ?? null,
     token: null,
     viewer: null,
+    plan: null,
     document: null,
     prepared: null,
     answerHeaders: {},

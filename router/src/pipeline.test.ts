@@ -37,6 +37,7 @@ describe('the pipeline', () => {
       'admit',
       'operation-limits',
       'parse-validate',
+      'count-calls',
       'execute',
       'sign-context',
       'call-deadline',

@@ -9,6 +9,7 @@
 import type { Log } from '@taskflow/kit/log';
 import type { RedisConnections } from '@taskflow/kit/redis';
 import { GraphQLError } from 'graphql';
+import { type CallCounter, createNoCallCounter } from './calls.ts';
 import type { RouterConfig } from './config.ts';
 import { type Answer, type AnswerBody, type Exchange, Refusal } from './exchange.ts';
 import { createDocuments } from './gateway/documents.ts';
@@ -21,6 +22,7 @@ import { createBodyLimits } from './stages/body-limits.ts';
 import { createCacheHeaders } from './stages/cache-headers.ts';
 import { createCallDeadline } from './stages/call-deadline.ts';
 import { createCorsCsrf } from './stages/cors-csrf.ts';
+import { createCountCalls } from './stages/count-calls.ts';
 import { createExecute } from './stages/execute.ts';
 import { createMaskErrors } from './stages/mask-errors.ts';
 import { createOperationLimits } from './stages/operation-limits.ts';
@@ -54,12 +56,22 @@ export interface PipelineDeps {
   tokens: TokenVerifier | null;
   /** Counts the requests of API keys over all replicas; absent: each replica counts for itself. */
   redis?: Pick<RedisConnections, 'commands' | 'keys'> | null;
+  /** Counts the calls of organisations; absent: they are not counted. */
+  calls?: CallCounter | undefined;
   log: Log;
 }
 
-export function requestStages({ config, supergraph, tokens, redis, log }: PipelineDeps): RequestStage[] {
+export function requestStages({
+  config,
+  supergraph,
+  tokens,
+  redis,
+  calls,
+  log,
+}: PipelineDeps): RequestStage[] {
   const { limits, admission, introspection } = config;
   const documents = createDocuments();
+  const freeFields = [...limits.credentialFields, 'logout'];
   return [
     createRequestId(),
     createAccessLog({ log }),
@@ -69,6 +81,7 @@ export function requestStages({ config, supergraph, tokens, redis, log }: Pipeli
     createAdmit({ admission, redis: redis ?? null }),
     createOperationLimits({ limits, documents }),
     createParseValidate({ supergraph, documents, introspection }),
+    ...(tokens ? [createCountCalls({ calls: calls ?? createNoCallCounter(), freeFields })] : []),
     createExecute(),
   ];
 }

@@ -12,6 +12,7 @@ import { scalars } from '@taskflow/kit/scalars';
 import { createHttpServer, listen } from '@taskflow/kit/service-wire';
 import { Agent } from 'undici';
 import { createApiKeys } from './api-keys.ts';
+import { type CallCounter, createCallCounter } from './calls.ts';
 import type { RouterConfig } from './config.ts';
 import { createSubgraphCalls } from './gateway/subgraph-calls.ts';
 import { createSupergraph, type Supergraph } from './gateway/supergraph.ts';
@@ -56,6 +57,8 @@ interface Parts {
   dispatcher: Agent;
   redis: RedisConnections | null;
   live: Live | null;
+  /** Absent without accounts, and without Redis. */
+  calls: CallCounter | null;
   revocation: Revocation;
   /** Null: nobody is authenticated. */
   keySet: KeySet | null;
@@ -122,6 +125,7 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
     supergraph.stop();
     parts.revocation.stop();
     parts.keySet?.stop();
+    await parts.calls?.stop();
     await parts.live?.close();
     await parts.redis?.close();
     await parts.dispatcher.destroy();
@@ -147,6 +151,7 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
       port = (server.address() as AddressInfo).port;
       parts.revocation.start();
       parts.keySet?.start();
+      parts.calls?.start();
       log.info({ url: this.url }, 'router is serving');
     },
     stop() {
@@ -180,7 +185,8 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
   const revocation = redis && live ? createRevocation({ redis, channels: live, log }) : createNoRevocation();
   const keySet = config.tokens ? createKeySet({ url: config.tokens.jwksUrl, dispatcher, log }) : null;
   const tokens = keySet && tokensOf(config, keySet, { dispatcher, revocation, log });
-  const pipeline = createPipeline({ config, supergraph, tokens, redis, log });
+  const calls = redis && tokens ? createCallCounter({ redis, log }) : null;
+  const pipeline = createPipeline({ config, supergraph, tokens, redis, calls: calls ?? undefined, log });
   const sockets = createSubscriptionSocket({
     pipeline,
     revocation,
@@ -190,7 +196,20 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
   });
   const landing = config.landing ? createLanding({ log, demo: deps.demo }) : null;
   const health = createRouterHealth({ supergraph, subgraphUrls, redis, dispatcher, log });
-  return { log, dispatcher, redis, live, revocation, keySet, supergraph, pipeline, health, sockets, landing };
+  return {
+    log,
+    dispatcher,
+    redis,
+    live,
+    calls,
+    revocation,
+    keySet,
+    supergraph,
+    pipeline,
+    health,
+    sockets,
+    landing,
+  };
 }
 
 function tokensOf(

@@ -8,12 +8,13 @@
 // or believed.
 
 import { createHash } from 'node:crypto';
-import type { Role, Viewer } from '@taskflow/kit/identity';
+import type { PlanClaim, Role, Viewer } from '@taskflow/kit/identity';
 import jsonwebtoken from 'jsonwebtoken';
 import { LRUCache } from 'lru-cache';
 import { type ApiKeys, isApiKey } from './api-keys.ts';
 import { Refusal } from './exchange.ts';
 import type { KeySet } from './key-set.ts';
+import { planOf } from './plans.ts';
 import type { Revocation } from './revocation.ts';
 
 export interface AccessToken {
@@ -22,6 +23,8 @@ export interface AccessToken {
   epoch: number;
   /** Milliseconds since the epoch; Infinity for an API key that never expires. */
   expiresAt: number;
+  /** The plan of the organisation, as it was when the token was issued; null when it was not known. */
+  plan: PlanClaim | null;
   /** Present when this is an API key, which has a rate limit of its own. */
   apiKey?: { requestsPerMinute: number };
 }
@@ -105,7 +108,7 @@ async function verifyText(
 }
 
 function tokenOf(claims: unknown): AccessToken {
-  const { sub, org_id, role, sid, ep, exp } = (claims ?? {}) as Record<string, unknown>;
+  const { sub, org_id, role, sid, ep, exp, plan } = (claims ?? {}) as Record<string, unknown>;
   const isComplete =
     isId(sub) &&
     isId(org_id) &&
@@ -118,6 +121,7 @@ function tokenOf(claims: unknown): AccessToken {
     viewer: { orgId: org_id, userId: sub, role: role as Role, sessionId: sid },
     epoch: ep as number,
     expiresAt: (exp as number) * 1000,
+    plan: planOf(plan),
   };
 }
 

@@ -25,7 +25,7 @@ const USER_SDL = `${LINK}
   type Query { me: User  health: String  echo(input: EchoInput): String
     apiKeyIdentify(organizationId: ID!, hash: String!): ApiKeyIdentity @inaccessible }
   type ApiKeyIdentity @inaccessible { id: ID!  userId: ID!  role: String!  epoch: Int!  scopes: [String!]!
-    requestsPerMinute: Int!  expiresAt: String }
+    requestsPerMinute: Int!  expiresAt: String  plan: String }
   input EchoInput { count: Int! word: String }
   type Mutation { login(name: String!): AuthPayload!  rename(name: String!): String }
   type AuthPayload { success: Boolean!  user: User }

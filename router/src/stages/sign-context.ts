@@ -57,9 +57,10 @@ const USER_AGENT_LENGTH_MAX = 200;
 const LOCALE_LENGTH_MAX = 64;
 const KEY_LENGTH_MAX = 255;
 
-function claimsOf({ viewer, requestId, clientAddress, headers, prepared }: Exchange) {
+function claimsOf({ viewer, plan, requestId, clientAddress, headers, prepared }: Exchange) {
   return {
     viewer,
+    ...(plan === null ? {} : { plan }),
     requestId,
     clientAddress,
     userAgent: headers['user-agent']?.slice(0, USER_AGENT_LENGTH_MAX),

@@ -2,14 +2,15 @@
 
 import type { AuditLine } from '@taskflow/kit/audit-export';
 import type { MembershipRow } from './data/accounts.ts';
-import type { ApiKeyHolderRow, ApiKeyRow } from './data/api-keys.ts';
+import type { ApiKeyRow } from './data/api-keys.ts';
 import type { InviteRow } from './data/invites.ts';
 import type { MemberRow } from './data/members.ts';
 import type { SessionRow } from './data/sessions.ts';
+import type { ApiKeyIdentity } from './domain/api-keys.ts';
 
 export type UserMapper = MemberRow;
 export type ApiKeyMapper = ApiKeyRow;
-export type ApiKeyIdentityMapper = ApiKeyHolderRow;
+export type ApiKeyIdentityMapper = ApiKeyIdentity;
 export type InviteMapper = InviteRow;
 export type MembershipMapper = MembershipRow;
 export type SessionMapper = SessionRow;

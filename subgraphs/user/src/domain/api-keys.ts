@@ -33,6 +33,11 @@ export interface ApiKeyRevoke {
   clientMutationId?: string | null;
 }
 
+/** Who stands behind a key, and on which plan: a PlanClaim as JSON. */
+export interface ApiKeyIdentity extends ApiKeyHolderRow {
+  plan: string | null;
+}
+
 export interface ApiKeyDeps {
   readonly control: Control;
   readonly cursors: Cursors;
@@ -124,12 +129,14 @@ export function createApiKeys(store: UserStore, { control, cursors }: ApiKeyDeps
     },
 
     /** For the routers, which show the hash of a key that somebody showed them. Null for one that cannot be used now. */
-    async identify(orgId: string, hash: string): Promise<ApiKeyHolderRow | null> {
+    async identify(orgId: string, hash: string): Promise<ApiKeyIdentity | null> {
       const tokenHash = Buffer.from(hash, 'base64url');
       if (!isUuid(orgId) || tokenHash.length !== HASH_BYTES) return null;
       const holder = await store.apiKeys.findHolder(orgId, tokenHash);
       if (holder?.isUseUnnoted) await store.apiKeys.noteUse(orgId, holder.id);
-      return holder;
+      if (!holder) return null;
+      const plan = await store.plans.find({ orgId });
+      return { ...holder, plan: plan && JSON.stringify(plan) };
     },
   };
 }

@@ -75,7 +75,8 @@ describe('the command', () => {
   test('on SDL that does not compose writes nothing and says where the problem is', async () => {
     const schema = await aCopy();
     const before = await readFile(join(schema, 'supergraph.graphql'), 'utf8');
-    await writeFile(join(schema, 'org.graphql'), 'type Query { organization: Organisation! }');
+    const people = 'type User @key(fields: "id") { id: ID! }'; // what all promise alike refers to them
+    await writeFile(join(schema, 'org.graphql'), `type Query { organization: Organisation! }\n${people}`);
     const result = await run(schema);
     expect(result.code).toBe(1);
     expect(result.stderr).toContain('schema/org.graphql:1');

@@ -104,7 +104,7 @@ function cachingOf(file: string): string {
 }
 
 /** The hand-written files that the browser loads as they are. */
-const PARTS = ['page.css', 'page.mjs', 'session.mjs'];
+const PARTS = ['page.css', 'page.mjs', 'from-mail.mjs', 'session.mjs'];
 
 async function readPart(file: string): Promise<Buffer | null> {
   return PARTS.includes(file) ? readFile(new URL(`page/${file}`, import.meta.url)) : null;

@@ -5,6 +5,8 @@ import {
   buildSchema,
   GraphQLObjectType,
   getNamedType,
+  getVariableValues,
+  Kind,
   parse,
   TypeInfo,
   validate,
@@ -33,6 +35,24 @@ test('there are five saved operations, valid for the API, one of them a subscrip
   expect(operations.filter(({ kind }) => kind === 'subscription').map(({ title }) => title)).toEqual([
     'Live tasks',
   ]);
+});
+
+test('the mutation that a link of a mail leads to is valid for the API, and takes the token', async () => {
+  const page = new URL('../../src/landing/page/from-mail.mjs', import.meta.url).href;
+  const { mailOperations, takeOperationFromMail } = await import(page);
+  expect(Object.keys(mailOperations)).toEqual(['verify', 'reset', 'email-change', 'invite']);
+  for (const name of Object.keys(mailOperations)) {
+    const shown: string[] = [];
+    const history = { replaceState: (_: null, __: string, address: string) => void shown.push(address) };
+    const location = { hash: `#${name}=tok_a%2Fb`, pathname: '/', search: '?workbench=graphiql' };
+    const { query, variables } = takeOperationFromMail(location, history);
+    expect(validate(api, parse(query)), name).toEqual([]);
+    expect(variables.input.token).toBe('tok_a/b');
+    expect(coercionErrors(query, variables)).toEqual([]);
+    expect(shown).toEqual(['/?workbench=graphiql']);
+  }
+  for (const hash of ['', '#', '#reset', '#constructor=x', '#other=x', '#reset=%', '#reset=<b>'])
+    expect(takeOperationFromMail({ hash }, {}), hash).toBeNull();
 });
 
 test('the subscription and one query take fields of all four subgraphs', () => {
@@ -66,7 +86,8 @@ test('nothing in its data can end the script element that carries it', async () 
 
 test('it answers for its own parts and for nothing else on the disk', async () => {
   const landing = pageWith();
-  for (const path of ['/landing/page.css', '/landing/page.mjs', '/landing/session.mjs']) {
+  for (const part of ['page.css', 'page.mjs', 'from-mail.mjs', 'session.mjs']) {
+    const path = `/landing/${part}`;
     expect((await landing.page(get(path)))?.status, path).toBe(200);
   }
   for (const path of [
@@ -89,6 +110,13 @@ test('where GraphiQL cannot be built its files are absent, and the page is not',
   expect((await landing.page(get('/')))?.status).toBe(200);
   expect(await landing.page(get('/landing/graphiql/graphiql.js'))).toBeNull();
 });
+
+/** What the API would say of these variables before it runs anything. */
+function coercionErrors(query: string, variables: Record<string, unknown>): readonly unknown[] {
+  const [operation] = parse(query).definitions;
+  if (operation?.kind !== Kind.OPERATION_DEFINITION) return ['no operation'];
+  return getVariableValues(api, operation.variableDefinitions ?? [], variables).errors ?? [];
+}
 
 /** The subgraph in whose SDL a type has fields besides its key; types of several count for the first. */
 function ownersOfTypes(): Map<string, string> {

@@ -22,6 +22,8 @@ export function mountGraphiql(target, { endpoint, socketEndpoint, session, opera
       {
         fetcher: connection.fetcher,
         defaultTabs: tabsOf(operations, current),
+        // Of the first tab GraphiQL takes the query only.
+        ...(current.variables ? { initialVariables: tabOf(current).variables } : {}),
         storage: memoryStorage(),
         shouldPersistHeaders: false,
         showPersistHeadersSettings: false,

@@ -2,6 +2,7 @@
  * The page in the browser: who is signed in, which saved operation is open, and in which workbench.
  * A workbench is { open(operation), signedIn() }; Sandbox comes from the internet, GraphiQL from this router.
  */
+import { takeOperationFromMail } from './from-mail.mjs';
 import { createSession } from './session.mjs';
 
 const SANDBOX_SCRIPT =
@@ -15,6 +16,8 @@ const endpoint = new URL('/graphql', location.href).href;
 const socketEndpoint = endpoint.replace(/^http/, 'ws');
 const session = createSession(endpoint);
 
+const fromMail = takeOperationFromMail(location, history);
+if (fromMail) operations.unshift(fromMail);
 let current = operations[0];
 let workbench = null;
 

@@ -67,7 +67,7 @@ const templates: Readonly<Record<string, Template>> = {
   EMAIL_CHANGE_CONFIRM: {
     subject: () => 'Confirm your new address for TaskFlow',
     paragraphs: () => [
-      'You asked to use this address for your TaskFlow account. It changes once it is confirmed.',
+      'You asked to use this address for your TaskFlow account. It changes once this address and the present one have agreed.',
     ],
     action: { label: 'Confirm the new address', fragment: 'email-change', mutation: 'emailChangeConfirm' },
     unasked: IGNORE,
@@ -75,7 +75,7 @@ const templates: Readonly<Record<string, Template>> = {
   EMAIL_CHANGE_NOTICE: {
     subject: () => 'The address of your TaskFlow account is to be changed',
     paragraphs: ({ newEmail }) => [
-      `Somebody who knows your password asked to change the address of your TaskFlow account${newEmail ? ` to ${newEmail}` : ''}.`,
+      `Somebody who knows your password asked to change the address of your TaskFlow account${newEmail ? ` to ${newEmail}` : ''}. It changes once both addresses have agreed.`,
     ],
     action: { label: 'Agree to the change', fragment: 'email-change', mutation: 'emailChangeConfirm' },
     unasked: ACT,

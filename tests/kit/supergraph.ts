@@ -8,7 +8,7 @@ import { readOrgConfig } from '@taskflow/org/config';
 import { createService as createOrg } from '@taskflow/org/service';
 import { subgraphs as NAMES, type Subgraph } from '@taskflow/prisma/databases';
 import { readRouterConfig } from '@taskflow/router/config';
-import { createRouter } from '@taskflow/router/server';
+import { createRouter, type Router } from '@taskflow/router/server';
 import { readTaskConfig } from '@taskflow/task/config';
 import { createService as createTask } from '@taskflow/task/service';
 import { readUserConfig } from '@taskflow/user/config';
@@ -38,6 +38,8 @@ export interface TestSupergraph {
   env: NodeJS.ProcessEnv;
   /** For replicas, which share Redis with the first. */
   redisPrefix: string;
+  /** One more replica of the router, with a client of its own. It stops with the supergraph. */
+  anotherRouter(): Promise<TestClient>;
   stop(): Promise<void>;
 }
 
@@ -91,27 +93,28 @@ export async function aSupergraph(options: SupergraphOptions = {}): Promise<Test
   ) as Record<Subgraph, string>;
   for (const name of NAMES) env[`ROUTER_${name.toUpperCase()}_URL`] = subgraphUrls[name];
   env.ROUTER_JWKS_URL = `${services.user.url}/.well-known/jwks.json`;
-  const router = createRouter(readRouterConfig(env), { redisPrefix: redis.prefix });
-  await router.start();
+  const routers: Router[] = [];
+  const startRouter = async () => {
+    const router = createRouter(readRouterConfig(env), { redisPrefix: redis.prefix });
+    routers.push(router);
+    await router.start();
+    return `${router.url}/graphql`;
+  };
+  const url = await startRouter();
 
   let stopped: Promise<unknown> | undefined;
   const stop = async () => {
-    stopped ??= router
-      .stop()
-      .then(() => Promise.all(Object.values(services).map((service) => service.stop())));
+    stopped ??= Promise.all(routers.map((router) => router.stop())).then(() =>
+      Promise.all(Object.values(services).map((service) => service.stop())),
+    );
     await stopped;
   };
   afterAll(stop);
-  const url = `${router.url}/graphql`;
+  const client = createTestClient(url);
+  const anotherRouter = async () => createTestClient(await startRouter());
   return {
-    url,
-    subgraphUrls,
-    databases,
-    counts,
-    client: createTestClient(url),
-    env,
-    redisPrefix: redis.prefix,
-    stop,
+    ...{ url, subgraphUrls, databases, counts, client, env },
+    ...{ redisPrefix: redis.prefix, anotherRouter, stop },
   };
 }
 

@@ -18,9 +18,10 @@ export function createLoaders({ people, memberships }: LoaderDeps, viewer: Viewe
     user: createLoader(async (ids: readonly string[]) =>
       byKey(ids, viewer ? await people.findMany(viewer, ids) : [], (row) => row.id),
     ),
-    /** Where a person belongs; null for everybody but the viewer. */
+    /** Where a person belongs; null for everybody but the viewer, and for keys, which belong to one organisation. */
     memberships: createLoader(async (ids: readonly string[]) => {
-      const own = viewer && ids.includes(viewer.userId) ? await memberships.list(viewer) : null;
+      const isAsked = viewer && !viewer.scopes && ids.includes(viewer.userId);
+      const own = isAsked ? await memberships.list(viewer) : null;
       return ids.map((id) => (id === viewer?.userId ? own : null));
     }),
     /** When a person proved their address; null when they have not, and for those of whom it is not the viewer's to know. */

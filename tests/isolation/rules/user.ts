@@ -213,7 +213,7 @@ export const user: Rules = {
         'id name email role status isViewer createdAt updatedAt archivedAt version': SAME,
         emailVerifiedAt: { inside: 'self', ORG_ADMIN: 'yes', API_KEY: 'yes' },
         'viewerCanChangeRole viewerCanSuspend viewerCanRemove': SAME,
-        memberships: { inside: 'self' },
+        memberships: { inside: 'self', API_KEY: 'null' },
       },
     },
     OrganizationUsage: {

@@ -1,5 +1,6 @@
 /** The result of a run as tables: Markdown, so that they can be pasted into a README. */
 import type { Figures, Schedule } from './load.ts';
+import type { LoginResult } from './login/timing.ts';
 import type { RouterResult } from './router/compare.ts';
 import type { WholeResult } from './whole/measure.ts';
 
@@ -9,6 +10,7 @@ export interface Result {
   /** Null where `--only` left a part out. */
   router: RouterResult | null;
   whole: WholeResult | null;
+  login: LoginResult | null;
 }
 
 /** How a contender stands to another: above 1 it does more, takes longer or uses more. */
@@ -48,11 +50,12 @@ export function withRatios({ router, whole, ...result }: Result) {
   };
 }
 
-export function tablesOf({ machine, schedules, router, whole }: Result): string {
+export function tablesOf({ machine, schedules, router, whole, login }: Result): string {
   const facts = Object.entries(machine).map(([name, value]) => `${name} ${value}`);
   const parts = [facts.join(' · ')];
   if (router) parts.push(routerTable(router, schedules.router));
   if (whole) parts.push(...wholeTables(whole, schedules.whole));
+  if (login) parts.push(loginTable(login));
   return `${parts.join('\n\n')}\n`;
 }
 
@@ -138,6 +141,19 @@ function wholeTables({ tasks, lists, frames, rowSecurity }: WholeResult, schedul
       ],
     ),
   ];
+}
+
+function loginTable({ logins, figures, difference, guess }: LoginResult): string {
+  const exactly = (value: number) => `${value.toFixed(2)} ms`;
+  return [
+    `Refused sign-ins, through the router: ${logins} of known and ${logins} of unknown addresses, in turns`,
+    table(
+      ['address', 'p25', 'p50', 'p75'],
+      figures.map(({ name, p25Ms, p50Ms, p75Ms }) => [name, ...[p25Ms, p50Ms, p75Ms].map(exactly)]),
+    ),
+    `The medians differ by ${(100 * difference).toFixed(1)} %. Of a known and an unknown one the known took longer in ` +
+      `${(100 * guess).toFixed(1)} % of all pairs; 50 % say nothing at all.`,
+  ].join('\n\n');
 }
 
 const whole = (value: number) => Math.round(value).toLocaleString('en-US');

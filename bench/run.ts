@@ -11,12 +11,14 @@ import { type Result, tablesOf, withRatios } from './report.ts';
 
 const HELP = `Usage: npm run bench -- [options]
 
-  --only PART        router (beside the stock gateway) or whole (with PostgreSQL and Redis); both when absent
+  --only PART        router (beside the stock gateway), whole (with PostgreSQL and Redis) or login (what refused
+                     sign-ins tell by their time); the first two when absent
   --rounds N         interleaved rounds of each contender (3)
   --seconds N        length of a round; a warm-up lasts as long, or twice (1.5)
   --connections N    of the load generator, at the gateways (64)
   --tasks N          of the organisation whose lists are read (20000)
   --rate N           mutations a second while frames are timed (50)
+  --logins N         of known and of unknown addresses, each (1000)
   --json             the result as JSON on standard output, instead of tables
   --help             this text
 
@@ -34,10 +36,11 @@ const INTERRUPTED = 130;
 const stops = createStops(complain);
 
 interface Options {
-  only: 'router' | 'whole' | undefined;
+  only: 'router' | 'whole' | 'login' | undefined;
   schedules: Result['schedules'];
   tasks: number;
   rate: number;
+  logins: number;
   json: boolean;
 }
 
@@ -51,14 +54,15 @@ function optionsOf(argv: string[]): Options | null {
       connections: { type: 'string', default: '64' },
       tasks: { type: 'string', default: '20000' },
       rate: { type: 'string', default: '50' },
+      logins: { type: 'string', default: '1000' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false, short: 'h' },
     },
   });
   if (values.help) return null;
   const { only, json } = values;
-  if (only !== undefined && only !== 'router' && only !== 'whole')
-    throw new Error('--only takes router or whole');
+  if (only !== undefined && only !== 'router' && only !== 'whole' && only !== 'login')
+    throw new Error('--only takes router, whole or login');
   const seconds = numberOf('seconds', values.seconds, 0.1);
   const rounds = wholeNumberOf('rounds', values.rounds, 1);
   const common = { rounds, seconds, warmupSeconds: seconds };
@@ -71,6 +75,7 @@ function optionsOf(argv: string[]): Options | null {
     },
     tasks: wholeNumberOf('tasks', values.tasks, TASKS_MIN),
     rate: wholeNumberOf('rate', values.rate, 1),
+    logins: wholeNumberOf('logins', values.logins, 1),
   };
 }
 
@@ -86,20 +91,20 @@ function wholeNumberOf(name: string, text: string, min: number): number {
   return value;
 }
 
-async function run({ only, schedules, tasks, rate }: Options): Promise<Result> {
+async function run({ only, schedules, tasks, rate, logins }: Options): Promise<Result> {
   const machine = await describeMachine();
   const dir = await mkdtemp(join(tmpdir(), 'taskflow-bench-'));
   await stops.add('files', () => rm(dir, { recursive: true, force: true }));
   // Each part stops what it started before the next one begins: they do not measure each other.
   const router =
-    only === 'whole'
+    only === 'whole' || only === 'login'
       ? null
       : await apart(async (stops) => {
           const { compareRouters } = await import('./router/compare.ts');
           return compareRouters({ dir, schedule: schedules.router, stops, say });
         });
   const whole =
-    only === 'router'
+    only === 'router' || only === 'login'
       ? null
       : await apart(async (stops) => {
           const { measureWhole } = await import('./whole/measure.ts');
@@ -107,7 +112,14 @@ async function run({ only, schedules, tasks, rate }: Options): Promise<Result> {
           const frames = { rate, seconds: schedule.rounds * schedule.seconds };
           return measureWhole({ dir, tasks, schedule, frames, stops, say });
         });
-  return { machine, schedules, router, whole };
+  const login =
+    only !== 'login'
+      ? null
+      : await apart(async (stops) => {
+          const { measureLogins } = await import('./login/timing.ts');
+          return measureLogins({ dir, logins, stops, say });
+        });
+  return { machine, schedules, router, whole, login };
 }
 
 async function apart<T>(work: (stops: Stops) => Promise<T>): Promise<T> {

@@ -58,6 +58,14 @@ export function createKeys(prefix = '') {
     apiCallers: (month: string) => `${prefix}callers:{${month}}`,
     /** String: a tenant's plan, as long as access tokens may live that do not know it. */
     planNews: (orgId: string) => `${prefix}plan:{${orgId}}`,
+    /** Sorted set: failed sign-ins of an account from one network address, by time. The account is a hash, in hex. */
+    loginFailures: (account: string, address: string) => `${prefix}login:{${account}}:failures:${address}`,
+    /** String: since when that pair is locked; present as long as it is. */
+    loginLock: (account: string, address: string) => `${prefix}login:{${account}}:lock:${address}`,
+    /** String: what the account failed until then, from wherever, does not count any more. */
+    loginForgotten: (account: string) => `${prefix}login:{${account}}:forgotten`,
+    /** Sorted set: requests of one kind from one network address, by time. */
+    requests: (name: string, address: string) => `${prefix}requests:${name}:${address}`,
     /** Prefix handed to a rate limiter; it appends the counted subject. */
     rateLimit: (name: string) => `${prefix}limit:${name}`,
   };

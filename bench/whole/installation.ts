@@ -32,7 +32,12 @@ export interface Installation {
   takeTaskStatements(): string[];
 }
 
-export async function startInstallation(dir: string, stops: Stops): Promise<Installation> {
+/** `variables` go over the defaults. */
+export async function startInstallation(
+  dir: string,
+  stops: Stops,
+  variables: NodeJS.ProcessEnv = {},
+): Promise<Installation> {
   const log = createLog({ process: 'bench', level: 'silent' });
   await chmod(dir, 0o711); // the database server's own account passes through
   const postgres = await startPostgres({ dir: join(dir, 'postgres'), log });
@@ -49,6 +54,7 @@ export async function startInstallation(dir: string, stops: Stops): Promise<Inst
     ROUTER_VIEWER_REQUESTS_MAX: '0',
     // And one organisation more than the smallest plan allows.
     ...{ ORG_PLAN_FREE_TASKS_MAX: '0', ORG_PLAN_FREE_API_CALLS_MAX: '0' },
+    ...variables,
   };
   for (const subgraph of subgraphs) {
     const prefix = subgraph.toUpperCase();

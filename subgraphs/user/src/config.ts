@@ -53,6 +53,9 @@ export const variables = {
   USER_PASSWORD_RESET_TTL_MS: int(3_600_000, { min: MINUTE_MS, max: DAY_MS }).describe(
     'How long a mailed token to reset a password is good for.',
   ),
+  USER_RESET_REQUESTS_MAX: int(100, { min: 1 }).describe(
+    'Requests to reset a password from one network address within an hour, at most; three mails an hour go to one account.',
+  ),
   USER_EMAIL_TOKEN_TTL_MS: int(DAY_MS, { min: MINUTE_MS, max: 30 * DAY_MS }).describe(
     'How long mailed tokens to prove or change an address are good for.',
   ),

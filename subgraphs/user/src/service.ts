@@ -16,7 +16,9 @@ import type { UserConfig } from './config.ts';
 import { createContextFactory } from './context.ts';
 import { createControl } from './data/control.ts';
 import { createDatabase, unscopedTables } from './data/database.ts';
+import { createLoginWindows } from './data/login-windows.ts';
 import { createPlanNews } from './data/plan-news.ts';
+import { createRequestLimits } from './data/request-limits.ts';
 import { createRetention } from './data/retention.ts';
 import { createUserStore } from './data/store.ts';
 import { createAccessTokens } from './domain/access-tokens.ts';
@@ -76,16 +78,18 @@ export function createService(
   database.onCommit(path.poke);
   const auditLog = createAuditLog({ pool: database.pool, source: 'user', cursors });
 
-  const store = createUserStore(database, {
-    failuresMax: config.USER_LOCK_FAILURES_MAX,
-    lockMs: config.USER_LOCK_MS,
-  });
+  const lockRule = { failuresMax: config.USER_LOCK_FAILURES_MAX, lockMs: config.USER_LOCK_MS };
+  const store = createUserStore(database, lockRule);
   const keys = createSigningKeys(store.signingKeys, {
     secret: config.USER_SIGNING_KEY_SECRET,
     rereadMs: config.USER_SIGNING_KEY_REREAD_MS,
   });
   const passwords = createPasswords();
-  const proof = createProofOfIdentity(store, passwords);
+  const afterwards = createAfterwards(log);
+  const proof = createProofOfIdentity(store, {
+    attempts: createLoginWindows(path.redis, store.loginAttempts, { ...lockRule, log }),
+    ...{ passwords, afterwards },
+  });
   const control = createControl(path.redis, {
     ...{ accessTokenTtlMs: config.USER_ACCESS_TOKEN_TTL_MS, revocations: store.revocations, log },
   });
@@ -108,9 +112,13 @@ export function createService(
     proof,
     ttlMs: config.USER_EMAIL_TOKEN_TTL_MS,
   });
-  const afterwards = createAfterwards(log);
   const passwordChanges = createPasswordChanges(store, {
     ...{ passwords, proof, sessions, control, mails: credentialMails, afterwards },
+    resetRequests: createRequestLimits(
+      path.redis,
+      { name: 'password-reset', max: config.USER_RESET_REQUESTS_MAX, windowMs: 3_600_000 },
+      log,
+    ),
     resetTtlMs: config.USER_PASSWORD_RESET_TTL_MS,
   });
   const profiles = createProfiles(store);

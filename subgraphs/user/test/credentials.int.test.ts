@@ -1,11 +1,14 @@
-import { createPublicKey } from 'node:crypto';
+import { createHash, createPublicKey } from 'node:crypto';
 import { hash, verify as verifyHash } from '@node-rs/argon2';
 import { createLog } from '@taskflow/kit/log';
 import { createRedis, type RedisConnections } from '@taskflow/kit/redis';
 import { createSystemPool } from '@taskflow/kit/tenant-pool';
 import { bytesOf } from '@taskflow/tests/kit/client';
+import { startOwnRedis } from '@taskflow/tests/kit/redis';
 import { until } from '@taskflow/tests/kit/until';
+import { Redis } from 'ioredis';
 import jsonwebtoken from 'jsonwebtoken';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readUserConfig } from '../src/config.ts';
 import { deleteExpired } from '../src/data/retention.ts';
@@ -37,6 +40,34 @@ afterAll(() => redis.close());
 
 const login = (email: string, password = PASSWORD, clientAddress = '203.0.113.1') =>
   scene.send(LOGIN, { email, password }, { clientAddress });
+const textOf = (query: unknown): string =>
+  typeof query === 'string' ? query : String((query as { text?: unknown }).text ?? '');
+
+/** Where Redis keeps the failures of an account from the address that `login` comes from. */
+function windowOf(email: string) {
+  const account = createHash('sha256').update(email).digest('hex');
+  const address = '203.0.113.1';
+  return {
+    failures: redis.keys.loginFailures(account, address),
+    lock: redis.keys.loginLock(account, address),
+  };
+}
+/** As if the 15 minutes of the lock were over. */
+async function unlock(email: string): Promise<void> {
+  await redis.commands.del(windowOf(email).lock);
+  await scene.sql(
+    `update login_attempts set locked_until = now() where account_hash = sha256(convert_to($1, 'UTF8'))`,
+    [email],
+  );
+}
+/** As if the first failures had been 16 minutes ago. */
+async function age(email: string, count: number): Promise<void> {
+  const { failures } = windowOf(email);
+  for (const member of await redis.commands.zrange(failures, '0', `${count - 1}`)) {
+    await redis.commands.zincrby(failures, `${-16 * 60_000}`, member);
+  }
+}
+
 const refresh = (refreshToken: string) => scene.send(REFRESH, { refreshToken });
 const codeOf = ({ auth }: { auth: { success: boolean; userErrors: { code: string }[] } }) =>
   auth.success ? 'SUCCESS' : auth.userErrors[0]?.code;
@@ -136,6 +167,37 @@ describe('login', () => {
       answers.push(answer);
     }
     expect(new Set(answers.map(bytesOf)).size).toBe(1);
+  });
+
+  it('does the same for a known and an unknown address: statements, Redis commands and one verification', async () => {
+    const [ada, nobody] = [await scene.founder(), anEmail('nobody')];
+    const sql = vi.spyOn(pg.Client.prototype, 'query');
+    const commands = vi.spyOn(Redis.prototype, 'sendCommand');
+    /** Without what the relay and its sisters ask in between. */
+    const OURS = /login_attempts|accounts|members|credential_tokens|sessions/;
+    const workOf = async (email: string, from: string) => {
+      for (const spy of [sql, commands, vi.mocked(verifyHash)]) spy.mockClear();
+      expect(codeOf(await login(email, 'wrong password', from))).toBe('INVALID_CREDENTIALS');
+      const texts = sql.mock.calls.map(([query]) => textOf(query)).filter((text) => OURS.test(text));
+      const evals = commands.mock.calls.filter(([command]) => /login:/.test(String(command.args[2])));
+      return { texts, evals: evals.length, verifications: vi.mocked(verifyHash).mock.calls.length };
+    };
+    try {
+      for (let n = 0; n < 4; n++) {
+        const known = await workOf(ada.email, '203.0.113.21');
+        expect(await workOf(nobody, '203.0.113.21')).toEqual(known);
+        expect(known).toMatchObject({ evals: 2, verifications: 1 });
+        expect(known.texts.length).toBeGreaterThanOrEqual(2);
+      }
+      // The fifth locks both, in PostgreSQL too; the audit log of one of them is written after the answer.
+      const locks = async (email: string) =>
+        (await workOf(email, '203.0.113.21')).texts.filter((text) => /insert into login_attempts/.test(text));
+      expect(await locks(ada.email)).toHaveLength(1);
+      expect(await locks(nobody)).toHaveLength(1);
+    } finally {
+      sql.mockRestore();
+      commands.mockRestore();
+    }
   });
 
   it('verifies an unknown address against a hash of the same cost', async () => {
@@ -249,20 +311,103 @@ describe('the lock', () => {
         expect(codeOf(await login(ada.email, 'wrong password'))).toBe('INVALID_CREDENTIALS');
       }
     };
-    const later = (what: string) =>
-      scene.sql(`update login_attempts set ${what} where account_hash = sha256(convert_to($1, 'UTF8'))`, [
-        ada.email,
-      ]);
     await fail(4);
     expect(codeOf(await login(ada.email))).toBe('SUCCESS');
-    await fail(5);
-    await later(`locked_until = now() - interval '1 millisecond'`);
-    await fail(4);
-    await later(`updated_at = now() - interval '16 minutes'`);
     await fail(5);
     expect(codeOf(await login(ada.email))).toBe('ACCOUNT_LOCKED');
-    await later(`locked_until = now() - interval '1 millisecond'`);
+    await unlock(ada.email);
+    await fail(4);
+    await age(ada.email, 4);
+    await fail(5);
+    expect(codeOf(await login(ada.email))).toBe('ACCOUNT_LOCKED');
+    await unlock(ada.email);
     expect(codeOf(await login(ada.email))).toBe('SUCCESS');
+  });
+
+  it('counts the failures of the last 15 minutes, whichever they are: the window slides', async () => {
+    const ada = await scene.founder();
+    const fail = async () => codeOf(await login(ada.email, 'wrong password'));
+    for (let n = 0; n < 4; n++) expect(await fail()).toBe('INVALID_CREDENTIALS');
+    await age(ada.email, 2);
+    for (let n = 0; n < 3; n++) expect(await fail()).toBe('INVALID_CREDENTIALS');
+    expect(await fail()).toBe('ACCOUNT_LOCKED');
+  });
+
+  it('keeps in Redis nothing beyond its time, and neither an address nor a password', async () => {
+    const ada = await scene.founder();
+    await login(ada.email, 'wrong password');
+    const { failures, lock } = windowOf(ada.email);
+    expect(await redis.commands.pttl(failures)).toBeGreaterThan(14 * 60_000);
+    for (let n = 0; n < 4; n++) await login(ada.email, 'wrong password');
+    expect(await redis.commands.exists(failures)).toBe(0);
+    expect(await redis.commands.pttl(lock)).toBeLessThanOrEqual(15 * 60_000);
+    expect(`${failures} ${lock}`).not.toContain(ada.email);
+  });
+
+  it('counts all addresses of one IPv6 network as one', async () => {
+    const ada = await scene.founder();
+    for (let n = 0; n < 5; n++) {
+      const from = `2001:db8:7:7::${n}`;
+      expect(codeOf(await login(ada.email, 'wrong password', from))).toBe('INVALID_CREDENTIALS');
+    }
+    expect(codeOf(await login(ada.email, PASSWORD, '2001:db8:7:7:ffff::1'))).toBe('ACCOUNT_LOCKED');
+    expect(codeOf(await login(ada.email, PASSWORD, '2001:db8:7:8::1'))).toBe('SUCCESS');
+  });
+
+  it('stands in the audit log of the organisation, once', async () => {
+    const ada = await scene.founder();
+    for (let n = 0; n < 7; n++) await login(ada.email, 'wrong password');
+    const lines = () =>
+      scene.sql(`select from audit_entries where org_id = $1 and action = 'login.locked'`, [
+        ada.viewer.orgId,
+      ]);
+    await until('the line', async () => (await lines()).length > 0);
+    expect(await lines()).toHaveLength(1);
+  });
+});
+
+describe('the lock, when Redis', () => {
+  const failures = (down: Scene, email: string, times: number) =>
+    Promise.all(Array.from({ length: times }, () => down.send(LOGIN, { email, password: 'wrong password' })));
+  const tryRight = async (down: Scene, email: string) =>
+    codeOf(await down.send(LOGIN, { email, password: PASSWORD }));
+
+  it('is away: PostgreSQL counts exactly five of twenty at once, and its lock holds when Redis is back', async () => {
+    const own = await startOwnRedis();
+    const down = await aScene({ REDIS_URL: own.url });
+    const ada = await down.founder();
+    await own.stop();
+    const codes = (await failures(down, ada.email, 20)).map(codeOf);
+    expect(codes.filter((code) => code === 'INVALID_CREDENTIALS')).toHaveLength(5);
+    await own.restart();
+    for (let n = 0; n < 3; n++) expect(await tryRight(down, ada.email)).toBe('ACCOUNT_LOCKED');
+  });
+
+  it('loses its data after it has locked: the lock holds, from PostgreSQL', async () => {
+    const own = await startOwnRedis();
+    const down = await aScene({ REDIS_URL: own.url });
+    const ada = await down.founder();
+    await failures(down, ada.email, 6);
+    await own.stop();
+    expect(await tryRight(down, ada.email)).toBe('ACCOUNT_LOCKED');
+    await own.restart({ empty: true });
+    const connected = await own.connect();
+    await connected.whenReady();
+    expect(await tryRight(down, ada.email)).toBe('ACCOUNT_LOCKED');
+  });
+
+  it('freezes: people still sign in, and only the first waits for it', async () => {
+    const own = await startOwnRedis();
+    const down = await aScene({ REDIS_URL: own.url });
+    const ada = await down.founder();
+    expect(await tryRight(down, ada.email)).toBe('SUCCESS');
+    own.freeze();
+    try {
+      expect(await tryRight(down, ada.email)).toBe('SUCCESS');
+      expect(codeOf((await failures(down, ada.email, 1))[0] as never)).toBe('INVALID_CREDENTIALS');
+    } finally {
+      own.resume();
+    }
   });
 });
 
@@ -391,8 +536,10 @@ describe('logout', () => {
 describe('retention', () => {
   it('deletes what nobody can use any more, and nothing else', async () => {
     const [ada, gone] = [await scene.founder(), await scene.founder('Gone')];
-    await login(ada.email, 'wrong password', '203.0.113.8');
-    await login(gone.email, 'wrong password', '203.0.113.9');
+    for (let n = 0; n < 5; n++) {
+      await login(ada.email, 'wrong password', '203.0.113.8');
+      await login(gone.email, 'wrong password', '203.0.113.9');
+    }
     await scene.sql(
       `update login_attempts set updated_at = now() - interval '3 days' where address = '203.0.113.9'`,
     );

@@ -210,6 +210,19 @@ describe('passwordResetRequest', () => {
     expect(await resetMailsOf(ada.email)).toEqual([]);
   });
 
+  it('is refused from one network address after too many, for known and unknown addresses alike', async () => {
+    const narrow = await aScene({ USER_RESET_REQUESTS_MAX: '3' });
+    const ada = await narrow.founder();
+    const ask = (email: string, clientAddress = ADDRESS) =>
+      narrow.send(REQUEST_RESET, { email }, { clientAddress });
+    for (let n = 0; n < 3; n++) expect(codeOf(await ask(anEmail()))).toBe('SUCCESS');
+    const answers = [await ask(anEmail('nobody')), await ask(ada.email)];
+    for (const { errors } of answers) {
+      expect(errors).toMatchObject([{ extensions: { code: 'RATE_LIMITED', retryable: true } }]);
+    }
+    expect(codeOf(await ask(ada.email, '203.0.113.2'))).toBe('SUCCESS');
+  });
+
   it('refuses what is no address', async () => {
     const { auth } = await scene.send(REQUEST_RESET, { email: 'ada' });
     expect(auth.userErrors).toMatchObject([{ code: 'BAD_USER_INPUT', field: 'email' }]);

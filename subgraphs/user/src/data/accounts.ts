@@ -31,6 +31,8 @@ export interface OwnSession {
 }
 
 const COLUMNS = 'a.id, a.email, a.password_hash as "passwordHash"';
+/** Has no membership. */
+const NOBODY_ID = '00000000-0000-0000-0000-000000000000';
 const UNIQUE_VIOLATION = '23505';
 
 /** What happens before anybody is signed in. */
@@ -63,15 +65,16 @@ export function accountQueries(database: Database) {
 
     /**
      * The membership that a login which names no organisation signs in to: the last one used, else the latest joined.
-     * Null when the account has no active one in an organisation that is not suspended.
+     * Null when the account has no active one in an organisation that is not suspended, and for nobody (null), who costs
+     * the same statement.
      */
-    async activeMembership(accountId: string): Promise<MemberRow | null> {
+    async activeMembership(accountId: string | null): Promise<MemberRow | null> {
       const [row] = await sql.query<MemberRow>(
         `select ${MEMBER_COLUMNS} from members m join accounts a on a.id = m.id
              left join organizations o on o.org_id = m.org_id
            where m.id = $1::uuid and m.status = 'ACTIVE' and o.suspended_at is null
            order by (m.org_id = a.last_org_id) desc nulls last, m.created_at desc, m.org_id limit 1`,
-        [accountId],
+        [accountId ?? NOBODY_ID],
       );
       return row ?? null;
     },

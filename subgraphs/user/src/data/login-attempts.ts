@@ -1,5 +1,5 @@
 /**
- * Failed sign-ins, counted per account and network address, in PostgreSQL: exact over all replicas, and without Redis.
+ * Failed sign-ins in PostgreSQL, for while Redis is away (login-windows.ts); and the locks, for when it has lost them.
  *
  *   password checked first ─▶ fail():    not locked? count it (the last one locks) : locked
  *                          └▶ succeed(): not locked? forget the failures            : locked
@@ -23,12 +23,29 @@ export interface LockRule {
   readonly lockMs: number;
 }
 
-export type LoginAttempts = ReturnType<typeof loginAttemptQueries>;
+export interface Failure {
+  /** 0 when it was counted: somebody was told that the password is wrong. */
+  readonly lockedForMs: number;
+  /** It was the last one that is counted. */
+  readonly hasLocked: boolean;
+}
+
+/** Counts failures, exactly. */
+export interface LoginAttempts {
+  /** For how many milliseconds the pair is locked, 0 when it is not. */
+  lockedForMs(key: AttemptKey): Promise<number>;
+  fail(key: AttemptKey): Promise<Failure>;
+  /** Forgets the failures of the pair, unless it is locked; for how long it is. */
+  succeed(key: AttemptKey): Promise<number>;
+  /** Failures and locks of the account, from everywhere. */
+  forget(accountHash: Uint8Array): Promise<void>;
+}
+
+export type StoredAttempts = ReturnType<typeof loginAttemptQueries>;
 
 const REMAINING_MS = 'ceil(extract(epoch from a.locked_until - now()) * 1000)::int';
 const MS = `* interval '1 millisecond'`;
 
-/** Every function answers for how many milliseconds the pair is locked, 0 when it is not. */
 export function loginAttemptQueries(database: Database, { failuresMax, lockMs }: LockRule) {
   const sql = sqlOf(database.system);
 
@@ -44,10 +61,10 @@ export function loginAttemptQueries(database: Database, { failuresMax, lockMs }:
   return {
     lockedForMs,
 
-    async fail(key: AttemptKey): Promise<number> {
+    async fail(key: AttemptKey): Promise<Failure> {
       const failures = `case when a.locked_until is not null or a.updated_at < now() - $4::float8 ${MS}
         then 1 else a.failures + 1 end`;
-      const counted = await sql.query(
+      const [counted] = await sql.query<{ hasLocked: boolean }>(
         `insert into login_attempts as a (account_hash, address, failures, locked_until)
            values ($1, $2, 1, case when $3::int <= 1 then now() + $4::float8 ${MS} end)
          on conflict (account_hash, address) do update set
@@ -55,11 +72,23 @@ export function loginAttemptQueries(database: Database, { failuresMax, lockMs }:
            locked_until = case when ${failures} >= $3::int then now() + $4::float8 ${MS} end,
            updated_at = now()
            where a.locked_until is null or a.locked_until <= now()
-         returning failures`,
+         returning locked_until is not null as "hasLocked"`,
         [key.accountHash, key.address, failuresMax, lockMs],
       );
       // Not counted means locked: at least for the millisecond in which we asked.
-      return counted.length === 1 ? 0 : Math.max(1, await lockedForMs(key));
+      if (counted) return { lockedForMs: 0, hasLocked: counted.hasLocked };
+      return { lockedForMs: Math.max(1, await lockedForMs(key)), hasLocked: false };
+    },
+
+    /** Locks the pair from now on, whatever was counted. */
+    async lock({ accountHash, address }: AttemptKey): Promise<void> {
+      await sql.query(
+        `insert into login_attempts as a (account_hash, address, failures, locked_until)
+           values ($1, $2, $3::int, now() + $4::float8 ${MS})
+         on conflict (account_hash, address) do update set
+           failures = $3::int, locked_until = now() + $4::float8 ${MS}, updated_at = now()`,
+        [accountHash, address, failuresMax, lockMs],
+      );
     },
 
     /** From all addresses. */

@@ -78,7 +78,7 @@ export function createAccounts(store: UserStore, { passwords, proof, sessions, a
       const email = normalizedEmail(input.email);
       await proof.refuseWhileLocked(email, client);
       const account = await store.accounts.findByEmail(isEmail(email) ? email : '');
-      const member = await store.accounts.activeMembership(account?.id ?? NOBODY_ID);
+      const member = await store.accounts.activeMembership(account?.id ?? null);
       const claim = { email, password: input.password, account, isEligible: member !== null };
       const proved = await proof.require(claim, client);
       return signInAs(proved, member, client);
@@ -102,6 +102,3 @@ export function createAccounts(store: UserStore, { passwords, proof, sessions, a
     return sessions.signIn(row, opened, null);
   }
 }
-
-/** Has no membership; asked for all the same, so that an unknown address costs the same statements. */
-const NOBODY_ID = '00000000-0000-0000-0000-000000000000';

@@ -12,14 +12,16 @@ import type { OwnSession } from '../data/accounts.ts';
 import type { Control } from '../data/control.ts';
 import type { CredentialKey } from '../data/credential-tokens.ts';
 import type { MemberRow } from '../data/members.ts';
+import type { RequestLimits } from '../data/request-limits.ts';
 import type { JobTx, UserStore } from '../data/store.ts';
 import type { Afterwards } from './afterwards.ts';
 import { type CredentialMails, MAIL_LIMIT } from './credential-mails.ts';
 import { emailOf } from './input-rules.ts';
+import { networkOf } from './networks.ts';
 import { acceptablePasswordOf } from './password-rules.ts';
 import type { Passwords } from './passwords.ts';
 import type { ProofOfIdentity } from './proof-of-identity.ts';
-import { badInput, badMailToken, wrongPassword } from './refusals.ts';
+import { badInput, badMailToken, tooManyRequests, wrongPassword } from './refusals.ts';
 import { parseToken } from './secret-tokens.ts';
 import type { Client, Sessions, SignedIn } from './sessions.ts';
 
@@ -40,6 +42,7 @@ export interface PasswordChangeDeps {
   readonly control: Control;
   readonly mails: CredentialMails;
   readonly afterwards: Afterwards;
+  readonly resetRequests: RequestLimits;
   /** How long a token to reset a password is good for. */
   readonly resetTtlMs: number;
 }
@@ -54,7 +57,7 @@ interface NewPassword {
 export type PasswordChanges = ReturnType<typeof createPasswordChanges>;
 
 export function createPasswordChanges(store: UserStore, deps: PasswordChangeDeps) {
-  const { passwords, proof, sessions, control, mails, afterwards, resetTtlMs } = deps;
+  const { passwords, proof, sessions, control, mails, afterwards, resetRequests, resetTtlMs } = deps;
 
   return {
     /** Every other session of the person ends; that of the request goes on with a new pair, and its old refresh token does not. */
@@ -90,8 +93,10 @@ export function createPasswordChanges(store: UserStore, deps: PasswordChangeDeps
     },
 
     /** Always the same, at once. What it leads to is nobody's business but that of the address. */
-    requestReset(client: Client, input: { email: string }): void {
+    async requestReset(client: Client, input: { email: string }): Promise<void> {
       const email = emailOf(input.email);
+      const waitMs = await resetRequests.take(networkOf(client.address));
+      if (waitMs > 0) throw tooManyRequests(waitMs);
       afterwards.do('password reset', client.requestId, () => sendReset(email, client));
     },
 
@@ -123,7 +128,7 @@ export function createPasswordChanges(store: UserStore, deps: PasswordChangeDeps
 
   async function sendReset(email: string, client: Client): Promise<void> {
     const account = await store.accounts.findByEmail(email);
-    const member = account && (await store.accounts.activeMembership(account.id));
+    const member = await store.accounts.activeMembership(account?.id ?? null);
     if (!account || !member) return;
     await store.job(member.orgId, async (tx) => {
       const present = await tx.accounts.lock(account.id);

@@ -1,5 +1,8 @@
 import type { AccountRow } from '../data/accounts.ts';
+import type { LoginAttempts } from '../data/login-attempts.ts';
 import type { UserStore } from '../data/store.ts';
+import type { Afterwards } from './afterwards.ts';
+import { networkOf } from './networks.ts';
 import type { Passwords } from './passwords.ts';
 import { accountLocked, wrongCredentials } from './refusals.ts';
 import { sha256 } from './secret-tokens.ts';
@@ -19,8 +22,11 @@ export interface Claim {
 
 export type ProofOfIdentity = ReturnType<typeof createProofOfIdentity>;
 
-/** The CHECK of the table says the same. */
-const ADDRESS_LENGTH_MAX = 64;
+export interface ProofDeps {
+  readonly attempts: LoginAttempts;
+  readonly passwords: Passwords;
+  readonly afterwards: Afterwards;
+}
 
 /**
  * The one place where passwords are tried. Unknown account, wrong password and an account that may not sign in cost the
@@ -29,13 +35,27 @@ const ADDRESS_LENGTH_MAX = 64;
  * A proved password whose hash has old parameters is hashed again: it is known only now. Nobody else waits for that.
  */
 export function createProofOfIdentity(
-  { loginAttempts: attempts, accounts }: Pick<UserStore, 'loginAttempts' | 'accounts'>,
-  passwords: Passwords,
+  store: Pick<UserStore, 'accounts' | 'transaction'>,
+  { attempts, passwords, afterwards }: ProofDeps,
 ) {
   const keyOf = (email: string, { address }: Client) => ({
     accountHash: sha256(email),
-    address: (address ?? 'unknown').slice(0, ADDRESS_LENGTH_MAX),
+    address: networkOf(address),
   });
+
+  /** Not at once: an attacker would see that there is an organisation to tell. */
+  function recordLock(account: AccountRow | null, client: Client): void {
+    afterwards.do('audit of a lock', client.requestId, async () => {
+      const member = await store.accounts.activeMembership(account?.id ?? null);
+      if (!member) return;
+      await store.transaction(member, (tx) =>
+        tx.audit(
+          { ...client, actorId: null },
+          { action: 'login.locked', target: { type: 'member', id: member.id } },
+        ),
+      );
+    });
+  }
 
   return {
     /** Failures and locks of this account, from wherever, are over: somebody has proved themselves in another way. */
@@ -53,12 +73,16 @@ export function createProofOfIdentity(
       const isOwner = await passwords.verify(account?.passwordHash ?? null, password);
       const isProved = isOwner && isEligible;
       const key = keyOf(email, client);
-      const lockedForMs = await (isProved ? attempts.succeed(key) : attempts.fail(key));
+      if (!isProved || !account) {
+        const { lockedForMs, hasLocked } = await attempts.fail(key);
+        if (hasLocked) recordLock(account, client);
+        throw lockedForMs > 0 ? accountLocked(lockedForMs) : refusal();
+      }
+      const lockedForMs = await attempts.succeed(key);
       if (lockedForMs > 0) throw accountLocked(lockedForMs);
-      if (!isProved || !account) throw refusal();
       if (!passwords.isStale(account.passwordHash)) return account;
       const to = await passwords.hash(password);
-      await accounts.replaceHash(account.id, { from: account.passwordHash, to });
+      await store.accounts.replaceHash(account.id, { from: account.passwordHash, to });
       return { ...account, passwordHash: to };
     },
   };

@@ -35,6 +35,12 @@ export const badRefreshToken = () =>
 export const wrongPassword = (field: string) =>
   new DomainError('INVALID_CREDENTIALS', 'The password is not right.', { field });
 
+export const tooManyRequests = (retryAfterMs: number) =>
+  new DomainError('RATE_LIMITED', 'This was asked for too often. Please try again later.', {
+    retryable: true,
+    retryAfterMs,
+  });
+
 export const tooManyMails = (retryAfterMs: number) =>
   new DomainError('RATE_LIMITED', 'Too many mails were sent to this address. Please try again later.', {
     retryable: true,

@@ -167,6 +167,21 @@ describe('the seal', () => {
     expect(await verify()).toMatchObject({ unsealed: 0, problems: [] });
   });
 
+  test('goes past what cannot be sealed, however much of it stands in front', async () => {
+    const lost = randomUUID();
+    await intruder.query(
+      `insert into audit_unsealed select $1, ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid
+       from generate_series(1, 12) n`,
+      [lost],
+    );
+    await recordMany(3);
+    const sealer = createAuditSeal(system, source);
+    for (let n = 1; n <= 4; n++) await sealer.seal(term, 5);
+    expect(await seqsOf()).toEqual([1, 2, 3]);
+    expect((await verify(lost)).problems).toEqual(['12 entries were removed before they were sealed']);
+    await intruder.query('delete from audit_unsealed where org_id = $1', [lost]);
+  });
+
   test('goes on for the others when somebody has put the end of one chain back', async () => {
     const other = randomUUID();
     await recordMany(3);

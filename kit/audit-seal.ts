@@ -14,24 +14,28 @@ import { CHAINED_COLUMNS, type ChainedEntry, genesisOf, hashOf } from './audit-c
 import type { Term } from './relay-outbox.ts';
 
 interface Waiting extends ChainedEntry {
+  readonly entryId: string;
+  /** False when there is nothing to seal, or nothing to go on from: `audit verify` tells of both. */
+  readonly canBeSealed: boolean;
   readonly lastSeq: string | null;
   readonly lastHash: Uint8Array | null;
 }
 
-/**
- * An entry that is not there cannot be sealed, nor a chain be continued whose end somebody has put back: `audit verify`
- * tells of both, and the other tenants go on.
- */
-const IS_WHOLE = (orgId: string, lastSeq: string) =>
-  `not exists (select from audit_seals s where s.org_id = ${orgId} and s.seq > ${lastSeq})`;
+/** Somebody has put the end of the chain back when there are seals behind it. One look at an index. */
+const lastSealOf = (orgId: string) =>
+  `coalesce((select max(s.seq) from audit_seals s where s.org_id = ${orgId}), 0)`;
 
+/** Oldest first, in a step of its own: joined first, a long queue would be read to its end for each batch. */
 const CLAIM = `
-  select ${CHAINED_COLUMNS}, c.last_seq as "lastSeq", c.last_hash as "lastHash"
-  from audit_unsealed u
-  join audit_entries e on e.org_id = u.org_id and e.id = u.entry_id
+  with oldest as materialized (
+    select org_id, entry_id from audit_unsealed where entry_id > $2::uuid order by entry_id limit $1
+  )
+  select ${CHAINED_COLUMNS}, u.entry_id as "entryId", c.last_seq as "lastSeq", c.last_hash as "lastHash",
+    e.id is not null and ${lastSealOf('u.org_id')} <= coalesce(c.last_seq, 0) as "canBeSealed"
+  from oldest u
+  left join audit_entries e on e.org_id = u.org_id and e.id = u.entry_id
   left join audit_chain c on c.org_id = u.org_id
-  where ${IS_WHOLE('u.org_id', 'coalesce(c.last_seq, 0)')}
-  order by u.entry_id limit $1`;
+  order by u.entry_id`;
 
 const WRITE = `
   with lease as materialized (select token from relay_lease where token = $1 for share),
@@ -40,7 +44,7 @@ const WRITE = `
       e."lastSeq" as last_seq, decode(e."lastHash", 'hex') as last_hash
     from jsonb_to_recordset($2::jsonb)
       as e ("orgId" uuid, "expectedSeq" bigint, "expectedHash" text, "lastSeq" bigint, "lastHash" text)
-    where exists (select from lease) and ${IS_WHOLE('e."orgId"', 'e."expectedSeq"')}
+    where exists (select from lease) and ${lastSealOf('e."orgId"')} <= e."expectedSeq"
   ), begun as (
     insert into audit_chain (org_id, last_seq, last_hash) select org_id, last_seq, last_hash from ends where expected_seq = 0
     on conflict (org_id) do nothing returning org_id
@@ -57,6 +61,8 @@ const WRITE = `
   )
   delete from audit_unsealed u using sealed s where u.entry_id = s.entry_id and u.org_id = s.org_id`;
 
+const FIRST_ID = '00000000-0000-0000-0000-000000000000';
+
 export interface AuditSeal {
   /** Seals the oldest waiting entries, at most `limit`; answers how many. None when deposed. */
   seal(term: Pick<Term, 'token'>, limit: number): Promise<number>;
@@ -64,11 +70,16 @@ export interface AuditSeal {
 
 /** `pool` belongs to the `_system` role; `source` is the subgraph. */
 export function createAuditSeal(pool: pg.Pool, source: string): AuditSeal {
+  /** Behind what cannot be sealed and would fill every batch; back at the beginning when the queue was seen. */
+  let after = FIRST_ID;
   return {
     async seal({ token }, limit) {
-      const { rows } = await pool.query<Waiting>(CLAIM, [limit]);
-      if (rows.length === 0) return 0;
-      const { ends, seals } = chain(source, rows);
+      const { rows } = await pool.query<Waiting>(CLAIM, [limit, after]);
+      const sealable = rows.filter(({ canBeSealed }) => canBeSealed);
+      const isStuck = rows.length === limit && sealable.length < limit;
+      after = (isStuck && rows.at(-1)?.entryId) || FIRST_ID;
+      if (sealable.length === 0) return 0;
+      const { ends, seals } = chain(source, sealable);
       const { rowCount } = await pool.query(WRITE, [token, JSON.stringify(ends), JSON.stringify(seals)]);
       return rowCount ?? 0;
     },

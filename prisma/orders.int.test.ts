@@ -37,6 +37,10 @@ const SEEDS: Record<Subgraph, string> = {
       select case when n % 4 = 0 then '${orgId}' else '${two}' end::uuid, gen_random_uuid(), n, 'ENG-' || n, 'Task word' || n,
         '${one}', case when n % 3 = 0 then '${one}' else '${two}' end::uuid, '${one}', array['tag' || n % 500],
         case when n % 2 = 0 then now() + n * interval '1 hour' end, (array['TODO', 'DONE'])[1 + n % 2]
+      from generate_series(1, 8000) n;
+    insert into audit_entries (org_id, id, action, target_type, target_id, actor_id, request_id, occurred_at, details_digest)
+      select case when n % 4 = 0 then '${orgId}' else '${two}' end::uuid, gen_random_uuid(), (array['a.done', 'b.done'])[1 + n % 2],
+        'task', case when n % 40 = 0 then '${one}' else '${two}' end::uuid, case when n % 40 = 0 then '${one}' end::uuid, 'r', now(), sha256('')
       from generate_series(1, 8000) n;`,
   notification: `
     insert into notifications (org_id, id, user_id, kind, title, fact_id, read_at, seen_at)
@@ -88,6 +92,15 @@ const LISTS: Record<Subgraph, [from: string, order: string, index: string][]> = 
       `tasks where deleted_at is null and assignee_id = '${one}'`,
       'created_at desc, id desc',
       'tasks_assignee_id_idx',
+    ],
+    ['audit_entries', 'id desc', 'audit_entries_pkey'],
+    [`audit_entries where actor_id = '${one}'`, 'id desc', 'audit_entries_actor_id_idx'],
+    [`audit_entries where target_id = '${one}'`, 'id desc', 'audit_entries_target_id_idx'],
+    ["audit_entries where action = 'a.done'", 'id desc', 'audit_entries_action_idx'],
+    [
+      "audit_entries where id >= '01900000-0000-0000-0000-000000000000' and id < '01a00000-0000-0000-0000-000000000000'",
+      'id desc',
+      'audit_entries_pkey',
     ],
   ],
   notification: [

@@ -77,19 +77,19 @@ describe('a signed context', () => {
 
 describe('an established header', () => {
   it('tells the router who was established', () => {
-    expect(verifyEstablished(newRing, signEstablished(newRing, viewer))).toEqual(viewer);
+    expect(verifyEstablished(newRing, signEstablished(newRing, { viewer }))).toEqual({ viewer });
   });
 
   it('and a context cannot pass for each other', () => {
     const context = signContext(oldRing, { ...claims, audience: 'router' }, body);
-    const established = signEstablished(oldRing, viewer);
+    const established = signEstablished(oldRing, { viewer });
     expect(problemOf(() => verifyEstablished(oldRing, context))).toBe('bad-signature');
     expect(problemOf(() => verifyContext(oldRing, 'router', established, body))).toBe('bad-signature');
   });
 
   it('expires within a minute', () => {
     const now = Date.now();
-    const text = signEstablished(oldRing, viewer, now);
+    const text = signEstablished(oldRing, { viewer }, now);
     expect(problemOf(() => verifyEstablished(oldRing, text, now + 60_000))).toBe('expired');
   });
 });

@@ -68,6 +68,25 @@ export interface ContextClaims {
   readonly idempotencyKey?: string | undefined;
   readonly minSyncId?: string | undefined;
   readonly operationName?: string | undefined;
+  /** To the subgraph that signs people in: tokens go back in the established header, not in the payload. */
+  readonly tokensAsCookies?: boolean | undefined;
+  /** The refresh token of the cookie, for a `tokenRefresh` that names none. */
+  readonly refreshToken?: string | undefined;
+}
+
+/** Tokens that the router hands to a browser as cookies. Moments are milliseconds since the epoch. */
+export interface EstablishedTokens {
+  readonly accessToken: string;
+  readonly accessTokenExpiresAt: number;
+  readonly refreshToken: string;
+  readonly refreshTokenExpiresAt: number;
+}
+
+/** What a credential mutation established. */
+export interface Established {
+  readonly viewer: Viewer;
+  /** Present when the router asked for them (`tokensAsCookies`). */
+  readonly tokens?: EstablishedTokens | undefined;
 }
 
 export type ContextProblem =
@@ -137,24 +156,30 @@ export function bytesOfSubscription(query: string, variables?: Record<string, un
   return JSON.stringify([query, variables ?? {}]);
 }
 
-/** Tells the router that this response established `viewer` (register, login, …). Short-lived. */
-export function signEstablished(ring: KeyRing, viewer: Viewer, now: number = Date.now()): string {
+/** Tells the router what this response established (register, login, …). Short-lived. */
+export function signEstablished(ring: KeyRing, established: Established, now: number = Date.now()): string {
+  const { viewer, tokens } = established;
   return seal(ring, ESTABLISHED_HEADER, {
     viewer,
+    tokens,
     audience: ESTABLISHED_AUDIENCE,
     expiresAt: now + CONTEXT_TTL_MS,
   });
 }
 
-/** The viewer of a genuine `taskflow-established` header; otherwise ContextError. */
-export function verifyEstablished(ring: KeyRing, text: string | undefined, now: number = Date.now()): Viewer {
-  const claims = unseal<{ viewer: Viewer; audience: string; expiresAt: number }>(
+/** What a genuine `taskflow-established` header says; otherwise ContextError. */
+export function verifyEstablished(
+  ring: KeyRing,
+  text: string | undefined,
+  now: number = Date.now(),
+): Established {
+  const claims = unseal<Established & { audience: string; expiresAt: number }>(
     ring,
     ESTABLISHED_HEADER,
     text,
   );
   checkFreshFor(claims, ESTABLISHED_AUDIENCE, now);
-  return claims.viewer;
+  return { viewer: claims.viewer, tokens: claims.tokens };
 }
 
 /** Unique among all processes by its beginning, within one by its end. A random one for each call would cost more. */

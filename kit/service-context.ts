@@ -10,6 +10,8 @@ import { DomainError } from './errors.ts';
 import {
   type ContextClaims,
   ContextError,
+  type Established,
+  type EstablishedTokens,
   type KeyRing,
   type Scope,
   type Viewer,
@@ -28,9 +30,10 @@ export interface RequestContext {
   resumeAfter: number | null;
   /**
    * For credential mutations: the rest of this operation runs as `viewer` (the service's context is built anew
-   * for them) and the response carries the signed `taskflow-established` header. Not in subscriptions.
+   * for them) and the response carries the signed `taskflow-established` header, with the tokens where the router wants
+   * them there. Not in subscriptions.
    */
-  establish(viewer: Viewer): void;
+  establish(viewer: Viewer, tokens?: EstablishedTokens): void;
 }
 
 /** Builds the service's part of the context (loaders, use cases): once a request, once a subscription event. */
@@ -40,15 +43,15 @@ export interface BuiltContext {
   readonly context: RequestContext;
   /** Names the copy that resolvers will see: Apollo Server clones the context it is given. */
   adopt(copy: RequestContext): void;
-  /** The viewer that a credential mutation established, if one did. */
-  established(): Viewer | null;
+  /** What a credential mutation established, if one did. */
+  established(): Established | null;
 }
 
 export function buildContext(
   build: BuildContext,
   parts: { claims: ContextClaims; log: Log; resumeAfter?: number | null; canEstablish: boolean },
 ): BuiltContext {
-  let established: Viewer | null = null;
+  let established: Established | null = null;
   const baseFor = (claims: ContextClaims): RequestContext => ({
     viewer: claims.viewer,
     requestId: claims.requestId,
@@ -61,9 +64,9 @@ export function buildContext(
     const base = baseFor(claims);
     return Object.assign(build(claims, base), base);
   };
-  function establish(viewer: Viewer): void {
+  function establish(viewer: Viewer, tokens?: EstablishedTokens): void {
     if (!parts.canEstablish) throw new Error('only a request over HTTP can establish a viewer');
-    established = viewer;
+    established = { viewer, tokens };
     Object.assign(seen, contextFor({ ...parts.claims, viewer }));
   }
   const context = contextFor(parts.claims);

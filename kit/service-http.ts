@@ -100,11 +100,11 @@ export function createGraphqlHttp(options: {
         return built.context;
       },
     });
-    const viewer = built.established();
+    const established = built.established();
     return {
       status: response.status ?? 200,
-      headers: viewer
-        ? { ...JSON_HEADERS, [ESTABLISHED_HEADER]: signEstablished(ring, viewer) }
+      headers: established
+        ? { ...JSON_HEADERS, [ESTABLISHED_HEADER]: signEstablished(ring, established) }
         : JSON_HEADERS,
       body: response.body.kind === 'complete' ? response.body.string : '',
     };

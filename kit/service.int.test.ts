@@ -236,7 +236,7 @@ describe('an anonymous context', () => {
     const { service } = await startThing();
     const answer = await ask(service.url, 'mutation { login { user } }', null);
     expect(answer.body.data).toEqual({ login: { user: 'ada for ada' } });
-    expect(verifyEstablished(ring, answer.headers.get('taskflow-established') ?? '')).toEqual(ada);
+    expect(verifyEstablished(ring, answer.headers.get('taskflow-established') ?? '').viewer).toEqual(ada);
     expect((await ask(service.url, '{ me }')).headers.get('taskflow-established')).toBeNull();
   });
 });

@@ -1,6 +1,7 @@
 /** The router's environment, and the one place that reads it. */
 import {
   type Config,
+  ConfigError,
   choice,
   flag,
   int,
@@ -13,6 +14,7 @@ import {
   url,
 } from '@taskflow/kit/config';
 import type { KeyRing } from '@taskflow/kit/identity';
+import type { CookieMode } from './cookies.ts';
 import type { Admission } from './stages/admit.ts';
 import type { BodyLimits } from './stages/body-limits.ts';
 import type { OperationLimits } from './stages/operation-limits.ts';
@@ -50,6 +52,9 @@ export const variables = {
   NOTIFICATION_CONTEXT_KEY: contextKey('notification'),
   ROUTER_CORS_ORIGINS: text('').describe(
     "Origins of pages that may call, comma-separated; a port may be *. Empty: Apollo Sandbox's and localhost in development, none in production.",
+  ),
+  ROUTER_COOKIES: choice(['off', 'on', 'insecure'], 'off').describe(
+    'Tokens as cookies for pages that ask for them with the header taskflow-cookies: true; insecure: without HTTPS, in development.',
   ),
   ROUTER_INTROSPECTION: choice(['auto', 'true', 'false'], 'auto').describe(
     'Whether clients may read the schema; auto: in development only.',
@@ -100,6 +105,8 @@ export interface RouterConfig {
   tokens: { jwksUrl: string; issuer: string; audience: string } | null;
   redisUrl: string | null;
   corsOrigins: readonly string[];
+  /** Null: no cookie is read or written. */
+  cookies: CookieMode | null;
   introspection: boolean;
   /** Greet people who open the router in a browser. */
   landing: boolean;
@@ -130,6 +137,8 @@ const CREDENTIAL_FIELDS = [
 export function readRouterConfig(env: NodeJS.ProcessEnv): RouterConfig {
   const values = readConfig('router', variables, { ...env, ROUTER_PORT: env.ROUTER_PORT || env.PORT });
   const isAnonymous = values.ROUTER_ANONYMOUS;
+  const problems = cookieProblems(values);
+  if (problems.length > 0) throw new ConfigError('router', problems);
   return Object.freeze({
     ...servingOf(values),
     subgraphUrls: isAnonymous ? {} : subgraphUrlsOf(values),
@@ -174,10 +183,28 @@ const ANONYMOUS_DEFAULTS = {
 
 type Values = Config<typeof variables>;
 
+function cookieProblems(values: Values): string[] {
+  if (values.ROUTER_COOKIES === 'off') return [];
+  const isEverybody = originsOf(values.ROUTER_CORS_ORIGINS).includes('*');
+  const isProduction = values.TASKFLOW_MODE === 'production';
+  return [
+    ...(isEverybody ? ['ROUTER_CORS_ORIGINS: * would let every page use the cookies; name the origins'] : []),
+    ...(isProduction && values.ROUTER_COOKIES === 'insecure'
+      ? ['ROUTER_COOKIES: insecure is a development switch and refused in production']
+      : []),
+    ...(values.ROUTER_ANONYMOUS ? ['ROUTER_COOKIES: a router without accounts has no cookies'] : []),
+  ];
+}
+
+const originsOf = (text: string): string[] =>
+  text
+    .split(',')
+    .map((origin) => origin.trim())
+    .filter((origin) => origin !== '');
+
 function servingOf(values: Values) {
   const isDevelopment = values.TASKFLOW_MODE === 'development';
-  const origins = values.ROUTER_CORS_ORIGINS.split(',').map((origin) => origin.trim());
-  const given = origins.filter((origin) => origin !== '');
+  const given = originsOf(values.ROUTER_CORS_ORIGINS);
   return {
     host: values.ROUTER_HOST,
     port: values.ROUTER_PORT,
@@ -185,6 +212,7 @@ function servingOf(values: Values) {
     supergraphFile: values.ROUTER_SUPERGRAPH_FILE,
     supergraphPollMs: values.ROUTER_SUPERGRAPH_POLL_MS,
     corsOrigins: given.length > 0 || !isDevelopment ? given : DEVELOPMENT_ORIGINS,
+    cookies: values.ROUTER_COOKIES === 'off' ? null : values.ROUTER_COOKIES,
     introspection:
       values.ROUTER_INTROSPECTION === 'auto' ? isDevelopment : values.ROUTER_INTROSPECTION === 'true',
     landing: isDevelopment && !values.ROUTER_ANONYMOUS,

@@ -5,7 +5,7 @@
 
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Viewer } from '@taskflow/kit/identity';
+import type { EstablishedTokens, Viewer } from '@taskflow/kit/identity';
 import type { DocumentNode, GraphQLError, GraphQLFormattedError, OperationDefinitionNode } from 'graphql';
 import type { LoadedSupergraph } from './gateway/loaded-supergraph.ts';
 import type { AccessToken } from './tokens.ts';
@@ -32,6 +32,8 @@ export interface Answer {
   status: number;
   headers: Record<string, string>;
   body: AnswerBody | null;
+  /** The values of its `set-cookie` headers. */
+  cookies?: readonly string[];
 }
 
 export interface AnswerBody {
@@ -51,8 +53,8 @@ export interface Exchange {
   readonly transport: 'http' | 'socket';
   readonly headers: IncomingHttpHeaders;
   readonly clientAddress: string;
-  /** `Bearer …`: from the header over HTTP, from `connection_init` over a socket. */
-  readonly authorization: string | undefined;
+  /** `Bearer …`: from the header (or a cookie) over HTTP, from `connection_init` (or the upgrade's cookie) over a socket. */
+  authorization: string | undefined;
   readonly http: HttpSide | null;
   readonly startedAt: number;
   requestId: string;
@@ -61,6 +63,12 @@ export interface Exchange {
   viewer: Viewer | null;
   /** The name of the plan that is in force for the viewer's organisation, as far as it is known. */
   plan: string | null;
+  /** Present when the request means cookies, and may: its tokens travel in them. */
+  cookies: { readonly refreshToken: string | null; isAuthorizing: boolean } | null;
+  /** Why the token of a cookie is not good. Browsers send it with a `tokenRefresh` as well, which needs none. */
+  cookieRefusal: Refusal | null;
+  /** Tokens that a credential mutation established for cookies. */
+  establishedTokens: EstablishedTokens | null;
   document: DocumentNode | null;
   prepared: PreparedOperation | null;
   /** Headers that every answer to this exchange carries (request id, CORS). */
@@ -88,6 +96,9 @@ export function createExchange(
     token: null,
     viewer: null,
     plan: null,
+    cookies: null,
+    cookieRefusal: null,
+    establishedTokens: null,
     document: null,
     prepared: null,
     answerHeaders: {},

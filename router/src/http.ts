@@ -56,13 +56,14 @@ export function send(
   if (response.destroyed || response.headersSent) return;
   // A body that was not read to its end would be taken for the next request on this connection.
   if (isLast || !request.complete) response.setHeader('connection', 'close');
+  const headers = { ...answer.headers, ...(answer.cookies ? { 'set-cookie': [...answer.cookies] } : {}) };
   if (!answer.body) {
-    response.writeHead(answer.status, answer.headers).end();
+    response.writeHead(answer.status, headers).end();
     return;
   }
   const body = JSON.stringify(answer.body);
   response.writeHead(answer.status, {
-    ...answer.headers,
+    ...headers,
     'content-type': `${mediaTypeFor(request.headers.accept)}; charset=utf-8`,
     'content-length': Buffer.byteLength(body),
   });

@@ -32,6 +32,7 @@ describe('the pipeline', () => {
       'request-id',
       'access-log',
       'cors-csrf',
+      'cookies',
       'body-limits',
       'authenticate',
       'admit',
@@ -42,6 +43,7 @@ describe('the pipeline', () => {
       'sign-context',
       'call-deadline',
       'mask-errors',
+      'set-cookies',
       'cache-headers',
     ]);
   });

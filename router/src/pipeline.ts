@@ -11,6 +11,7 @@ import type { RedisConnections } from '@taskflow/kit/redis';
 import { GraphQLError } from 'graphql';
 import { type CallCounter, createNoCallCounter } from './calls.ts';
 import type { RouterConfig } from './config.ts';
+import { type Cookies, createCookies } from './cookies.ts';
 import { type Answer, type AnswerBody, type Exchange, Refusal } from './exchange.ts';
 import { createDocuments } from './gateway/documents.ts';
 import type { SubgraphAnswer, SubgraphCall } from './gateway/subgraph-calls.ts';
@@ -21,6 +22,7 @@ import { createAuthenticate } from './stages/authenticate.ts';
 import { createBodyLimits } from './stages/body-limits.ts';
 import { createCacheHeaders } from './stages/cache-headers.ts';
 import { createCallDeadline } from './stages/call-deadline.ts';
+import { createCookieStage } from './stages/cookies.ts';
 import { createCorsCsrf } from './stages/cors-csrf.ts';
 import { createCountCalls } from './stages/count-calls.ts';
 import { createExecute } from './stages/execute.ts';
@@ -28,8 +30,11 @@ import { createMaskErrors } from './stages/mask-errors.ts';
 import { createOperationLimits } from './stages/operation-limits.ts';
 import { createParseValidate, InvalidOperation } from './stages/parse-validate.ts';
 import { createRequestId } from './stages/request-id.ts';
+import { createSetCookies } from './stages/set-cookies.ts';
 import { createContextSigner, createSignContext } from './stages/sign-context.ts';
 import type { AccessToken, TokenVerifier } from './tokens.ts';
+
+export const GRAPHQL_PATH = '/graphql';
 
 /** Returns nothing to let the exchange go on, an answer to end it there, or throws (a Refusal: a coded no). */
 export interface RequestStage {
@@ -75,7 +80,8 @@ export function requestStages({
   return [
     createRequestId(),
     createAccessLog({ log }),
-    createCorsCsrf({ origins: config.corsOrigins }),
+    createCorsCsrf({ origins: config.corsOrigins, hasCookies: config.cookies !== null }),
+    createCookieStage({ origins: config.corsOrigins, cookies: cookiesOf(config) }),
     createBodyLimits({ limits }),
     ...(tokens ? [createAuthenticate({ tokens })] : []),
     createAdmit({ admission, redis: redis ?? null }),
@@ -94,9 +100,13 @@ export function callStages({ config }: Pick<PipelineDeps, 'config'>): CallStage[
   ];
 }
 
-export function answerStages({ log }: Pick<PipelineDeps, 'log'>): AnswerStage[] {
-  return [createMaskErrors({ log }), createCacheHeaders()];
+export function answerStages({ config, log }: Pick<PipelineDeps, 'config' | 'log'>): AnswerStage[] {
+  return [createMaskErrors({ log }), createSetCookies({ cookies: cookiesOf(config) }), createCacheHeaders()];
 }
+
+/** Null: off. */
+export const cookiesOf = ({ cookies }: RouterConfig): Cookies | null =>
+  cookies && createCookies(cookies, GRAPHQL_PATH);
 
 /** What HTTP and sockets may do with an exchange. */
 export interface Pipeline {

@@ -20,7 +20,7 @@ import { createRouterHealth, type RouterHealth } from './health.ts';
 import { clientAddressOf, exchangeOf, send, urlOf } from './http.ts';
 import { createKeySet, type KeySet } from './key-set.ts';
 import { createLanding, type DemoPeople, type Landing } from './landing/landing.ts';
-import { callStages, createPipeline, type Pipeline } from './pipeline.ts';
+import { callStages, cookiesOf, createPipeline, GRAPHQL_PATH, type Pipeline } from './pipeline.ts';
 import { createNoRevocation, createRevocation, type Revocation } from './revocation.ts';
 import { createSubscriptionSocket, type SubscriptionSocket } from './subscriptions/socket.ts';
 import { createTokenVerifier, type TokenVerifier } from './tokens.ts';
@@ -43,8 +43,6 @@ export interface RouterDeps {
   /** Whom a visitor of the development page may sign in as. */
   demo?: DemoPeople;
 }
-
-export const GRAPHQL_PATH = '/graphql';
 
 const DRAIN_DEADLINE_MS = 10_000;
 /** Below the 65 s at which subgraphs close an idle connection. */
@@ -192,7 +190,10 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
     revocation,
     log,
     addressOf: (request) => clientAddressOf(request, config.proxyHops),
-    config: { origins: config.corsOrigins, isAnonymousAllowed: tokens === null, path: GRAPHQL_PATH },
+    config: {
+      ...{ origins: config.corsOrigins, isAnonymousAllowed: tokens === null, path: GRAPHQL_PATH },
+      cookies: cookiesOf(config),
+    },
   });
   const landing = config.landing ? createLanding({ log, demo: deps.demo }) : null;
   const health = createRouterHealth({ supergraph, subgraphUrls, redis, dispatcher, log });

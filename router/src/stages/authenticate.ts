@@ -1,7 +1,8 @@
 // needs       authorization (header or connection_init)
-// adds        token, viewer; both null for an anonymous request, which the owning subgraph accepts or not
+// adds        token, viewer; both null for an anonymous request, which the owning subgraph accepts or not; cookieRefusal
 // may answer  UNAUTHENTICATED · TOKEN_EXPIRED · SESSION_REVOKED 401 · SUBGRAPH_UNAVAILABLE 503 (nobody to ask) · RATE_LIMITED 429 (invented API keys)
 
+import { Refusal } from '../exchange.ts';
 import type { RequestStage } from '../pipeline.ts';
 import type { TokenVerifier } from '../tokens.ts';
 
@@ -9,7 +10,14 @@ export function createAuthenticate({ tokens }: { tokens: TokenVerifier }): Reque
   return {
     name: 'authenticate',
     async run(exchange) {
-      exchange.token = await tokens.verify(exchange.authorization, exchange.clientAddress);
+      try {
+        exchange.token = await tokens.verify(exchange.authorization, exchange.clientAddress);
+      } catch (error) {
+        const isOfCookie =
+          exchange.cookies?.isAuthorizing && error instanceof Refusal && error.status === 401;
+        if (!isOfCookie) throw error;
+        exchange.cookieRefusal = error;
+      }
       exchange.viewer = exchange.token?.viewer ?? null;
     },
   };

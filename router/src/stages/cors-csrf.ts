@@ -8,8 +8,14 @@ import type { RequestStage } from '../pipeline.ts';
 /** A day is what browsers accept at most, or cap lower by themselves. */
 const PREFLIGHT_AGE_S = 86_400;
 
-/** `origins`: exact origins, or with `*` as the port. `*` alone allows every origin (never with cookies). */
-export function createCorsCsrf({ origins }: { origins: readonly string[] }): RequestStage {
+export interface CorsCsrfDeps {
+  origins: readonly string[];
+  /** Allowed pages may send cookies along. */
+  hasCookies: boolean;
+}
+
+/** `origins`: exact origins, or with `*` as the port. `*` alone allows every origin (refused with cookies). */
+export function createCorsCsrf({ origins, hasCookies }: CorsCsrfDeps): RequestStage {
   const isAllowed = originMatcher(origins);
   return {
     name: 'cors-csrf',
@@ -20,6 +26,7 @@ export function createCorsCsrf({ origins }: { origins: readonly string[] }): Req
       answerHeaders.vary = 'origin';
       if (origin && isAllowed(origin)) {
         answerHeaders['access-control-allow-origin'] = origin;
+        if (hasCookies) answerHeaders['access-control-allow-credentials'] = 'true';
         answerHeaders['access-control-expose-headers'] = 'x-request-id, retry-after';
       }
       if (http.method === 'OPTIONS') return { status: 204, headers: preflightHeaders(exchange), body: null };
@@ -52,6 +59,14 @@ function preflightHeaders({ headers, answerHeaders }: Exchange): Record<string, 
 function wouldPreflight({ headers }: Exchange): boolean {
   if (headers['apollo-require-preflight'] || headers['x-apollo-operation-name']) return true;
   return mediaTypeOf(headers['content-type']) === 'application/json';
+}
+
+/**
+ * A page that this very host served. One that rebinds its name to our address passes too: browsers send it neither our
+ * cookies nor our tokens.
+ */
+export function isOwnOrigin(origin: string, host: string | undefined): boolean {
+  return host !== undefined && (origin === `http://${host}` || origin === `https://${host}`);
 }
 
 export function mediaTypeOf(contentType: string | undefined): string {

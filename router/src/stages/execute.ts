@@ -1,6 +1,6 @@
 // needs       prepared
 // adds        the answer: data of the subgraphs, partial where one of them failed
-// may answer  BAD_REQUEST 400 to a subscription without a socket · UNAUTHENTICATED 401 to an anonymous request for a viewer's data
+// may answer  BAD_REQUEST 400 to a subscription without a socket · UNAUTHENTICATED (or what a cookie's token was refused for) 401 to an anonymous request for a viewer's data
 
 import { type Answer, type AnswerBody, type Exchange, preparedOf, Refusal } from '../exchange.ts';
 import type { RequestStage } from '../pipeline.ts';
@@ -17,7 +17,9 @@ export function createExecute(): RequestStage {
         );
       }
       const { status, body } = await supergraph.execute(exchange);
-      return { status: needsSignIn(exchange, body) ? 401 : (status ?? 200), headers: {}, body };
+      const isRefused = needsSignIn(exchange, body);
+      if (isRefused && exchange.cookieRefusal) throw exchange.cookieRefusal;
+      return { status: isRefused ? 401 : (status ?? 200), headers: {}, body };
     },
   };
 }

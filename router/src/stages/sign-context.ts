@@ -1,21 +1,25 @@
 // needs       a call to a subgraph: its exact bytes, and the viewer of its exchange
-// adds        header taskflow-context; the viewer that a credential mutation established, for the calls that follow
+// adds        header taskflow-context; viewer (for the calls that follow) and establishedTokens of a credential mutation
 // may answer  SUBGRAPH_UNAVAILABLE (no key for that subgraph: no call is sent)
 
 import {
   CONTEXT_HEADER,
+  type ContextClaims,
   ESTABLISHED_HEADER,
   type KeyRing,
   signContext,
   verifyEstablished,
 } from '@taskflow/kit/identity';
+import { rootFieldsOf } from '@taskflow/kit/service-context';
 import type { Exchange } from '../exchange.ts';
 import type { CallStage } from '../pipeline.ts';
 
 export interface ContextSigner {
   /** The context of one call over exactly these bytes. Throws when there is no key for the subgraph. */
-  sign(exchange: Exchange, subgraph: string, bytes: string | Buffer): string;
+  sign(exchange: Exchange, subgraph: string, bytes: string | Buffer, more?: CookieClaims): string;
 }
+
+type CookieClaims = Pick<ContextClaims, 'tokensAsCookies' | 'refreshToken'>;
 
 export interface SignContextDeps {
   keyRings: Readonly<Record<string, KeyRing>>;
@@ -25,10 +29,10 @@ export interface SignContextDeps {
 
 export function createContextSigner({ keyRings }: Pick<SignContextDeps, 'keyRings'>): ContextSigner {
   return {
-    sign(exchange, subgraph, bytes) {
+    sign(exchange, subgraph, bytes, more = {}) {
       const ring = keyRings[subgraph];
       if (!ring) throw new Error(`There is no context key for the subgraph "${subgraph}".`);
-      return signContext(ring, { ...claimsOf(exchange), audience: subgraph }, bytes);
+      return signContext(ring, { ...claimsOf(exchange), ...more, audience: subgraph }, bytes);
     },
   };
 }
@@ -39,17 +43,31 @@ export function createSignContext(deps: SignContextDeps): CallStage {
     name: 'sign-context',
     async run(call, next) {
       const { exchange, subgraph, body } = call;
-      call.headers[CONTEXT_HEADER] = signer.sign(exchange, subgraph, body);
+      const cookies = subgraph === deps.establishingSubgraph ? cookieClaimsOf(exchange) : {};
+      call.headers[CONTEXT_HEADER] = signer.sign(exchange, subgraph, body, cookies);
       const answer = await next(call);
       const established = call.answerHeaders[ESTABLISHED_HEADER];
       const ring = deps.keyRings[subgraph];
       if (typeof established === 'string' && ring && subgraph === deps.establishingSubgraph) {
-        if (exchange.prepared?.operation.operation === 'mutation')
-          exchange.viewer = verifyEstablished(ring, established);
+        if (exchange.prepared?.operation.operation === 'mutation') {
+          const { viewer, tokens } = verifyEstablished(ring, established);
+          exchange.viewer = viewer;
+          if (exchange.cookies && tokens) exchange.establishedTokens = tokens;
+        }
       }
       return answer;
     },
   };
+}
+
+/** The refresh token goes where it is exchanged, and nowhere else. */
+function cookieClaimsOf({ cookies, prepared }: Exchange): CookieClaims {
+  if (!cookies || prepared?.operation.operation !== 'mutation') return {};
+  const isRefreshing = rootFieldsOf(prepared.document, prepared.operation.name?.value).includes(
+    'tokenRefresh',
+  );
+  const { refreshToken } = cookies;
+  return { tokensAsCookies: true, ...(isRefreshing && refreshToken ? { refreshToken } : {}) };
 }
 
 /** Longer values are cut: they are for logs and languages, and the header has to stay small. */

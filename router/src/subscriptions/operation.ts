@@ -45,6 +45,8 @@ export interface SubscribeMessage {
 /** Filters nest; nothing a person or a tool writes nests this deep. */
 const MESSAGE_DEPTH_MAX = 32;
 
+const NO_MUTATIONS = 'A socket that was authenticated by a cookie carries no mutations: send them over HTTP.';
+
 export interface Refused {
   readonly kind: 'refused';
   readonly errors: readonly GraphQLError[];
@@ -71,6 +73,9 @@ export async function startOperation(
     const refusal = await pipeline.prepare(exchange);
     if (refusal) return { kind: 'refused', errors: toGraphQLErrors(refusal.body?.errors) };
     const { document, operation, supergraph } = preparedOf(exchange);
+    // What signs in answers with tokens, which a page that lives on cookies must not see; and no frame can set a cookie.
+    if (exchange.cookies && operation.operation === 'mutation')
+      throw new Refusal('BAD_REQUEST', NO_MUTATIONS);
     const deliver = operation.operation === 'subscription' ? deliverEvents : deliverAnswer;
     const delivery = deliver(deps, exchange, sink);
     return { kind: 'started', operation: operation.operation, supergraph, document, delivery };

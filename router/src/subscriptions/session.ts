@@ -11,6 +11,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
 import { FRESH_MS } from '../api-keys.ts';
+import type { Cookies } from '../cookies.ts';
 import { createExchange, type Exchange, Refusal } from '../exchange.ts';
 import type { Revocation, RevocationReason } from '../revocation.ts';
 import type { AccessToken } from '../tokens.ts';
@@ -32,6 +33,8 @@ export interface SessionDeps extends OperationDeps {
   readonly seats: Seats;
   /** Sockets without a token are let in, and their subgraphs get no signed context. */
   readonly isAnonymousAllowed: boolean;
+  /** Null: off. */
+  readonly cookies: Cookies | null;
   readonly operationsMax: number;
   /** The client's address; behind trusted proxies that is not the peer's. */
   addressOf(request: IncomingMessage): string;
@@ -63,6 +66,7 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
   let operations = 0;
   let answering = 0;
   let authorization: string | undefined;
+  let isOfCookie = false;
   let token: AccessToken | null = null;
   let expiry: NodeJS.Timeout | undefined;
   let leaveSeat: (() => void) | null = null;
@@ -108,12 +112,14 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
   }
 
   function newExchange(): Exchange {
-    return createExchange({
+    const exchange = createExchange({
       transport: 'socket',
       headers: headersOf(request),
       clientAddress: deps.addressOf(request),
       authorization,
     });
+    if (isOfCookie) exchange.cookies = { refreshToken: null, isAuthorizing: true };
+    return exchange;
   }
 
   /** The sink of one operation; it takes nothing more once the client has left the operation. */
@@ -135,7 +141,9 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
     status: () => ({ operations, answering }),
     async connect(params) {
       const given = params?.authorization ?? params?.Authorization;
-      authorization = typeof given === 'string' ? given : undefined;
+      const ofCookie = deps.cookies?.read(request.headers).accessToken;
+      isOfCookie = given === undefined && ofCookie != null;
+      authorization = isOfCookie ? `Bearer ${ofCookie}` : typeof given === 'string' ? given : undefined;
       try {
         token = await verify();
       } catch (error) {

@@ -13,10 +13,11 @@ import type { Duplex } from 'node:stream';
 import type { Log } from '@taskflow/kit/log';
 import { GRAPHQL_TRANSPORT_WS_PROTOCOL, makeServer, type Server } from 'graphql-ws';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import type { Cookies } from '../cookies.ts';
 import type { LoadedSupergraph } from '../gateway/loaded-supergraph.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { Revocation } from '../revocation.ts';
-import { originMatcher } from '../stages/cors-csrf.ts';
+import { isOwnOrigin, originMatcher } from '../stages/cors-csrf.ts';
 import { CLOSE } from './close-codes.ts';
 import type { DeliveryLimits } from './delivery.ts';
 import { createGate } from './gate.ts';
@@ -31,10 +32,12 @@ export interface SubscriptionSocketOptions {
   /** The client's address, where the peer is a trusted proxy. */
   addressOf?(request: IncomingMessage): string;
   readonly config: {
-    /** Pages that may connect besides our own, as CORS takes them. No Origin means no page: let in. */
+    /** Pages that may connect besides our own, as CORS takes them. No Origin means no page: let in, without cookies. */
     readonly origins: readonly string[];
     /** Sockets without a token are let in, and calls are not signed. */
     readonly isAnonymousAllowed?: boolean;
+    /** Cookies of the upgrade are taken for `authorization` where `connection_init` has none. */
+    readonly cookies?: Cookies | null;
     readonly path?: string;
     readonly operationsPerSocketMax?: number;
     readonly socketsPerUserMax?: number;
@@ -94,6 +97,7 @@ export function createSubscriptionSocket(options: SubscriptionSocketOptions): Su
     upstreamOf: (supergraph, subgraph) => upstreamOf(upstreams, supergraph, subgraph, log),
     seats: createSeats(config.socketsPerUserMax ?? SOCKETS_PER_USER_MAX),
     isAnonymousAllowed: config.isAnonymousAllowed ?? false,
+    cookies: config.cookies ?? null,
     operationsMax: config.operationsPerSocketMax ?? OPERATIONS_PER_SOCKET_MAX,
     ...(config.delivery ? { limits: config.delivery } : {}),
   };
@@ -140,7 +144,9 @@ export function createSubscriptionSocket(options: SubscriptionSocketOptions): Su
 
   return {
     handleUpgrade(request, socket, head) {
-      const refusal = stopping ? '503 Service Unavailable' : refusalOf(request, path, isAllowedOrigin);
+      const refusal = stopping
+        ? '503 Service Unavailable'
+        : refusalOf(request, path, isAllowedOrigin, deps.cookies);
       if (refusal) return refuseUpgrade(socket, refusal);
       server.handleUpgrade(request, socket, head, accept);
     },
@@ -219,13 +225,13 @@ function refusalOf(
   request: IncomingMessage,
   path: string,
   isAllowed: (origin: string) => boolean,
+  cookies: Cookies | null,
 ): string | null {
   if (request.url?.split('?')[0] !== path) return '404 Not Found';
   const { origin, host } = request.headers;
-  if (origin === undefined || isAllowed(origin)) return null;
-  // Our own page. A page that rebinds its name to our address passes too, and still has no token.
-  if (host !== undefined && (origin === `http://${host}` || origin === `https://${host}`)) return null;
-  return '403 Forbidden';
+  if (origin === undefined) return cookies?.read(request.headers).accessToken ? '403 Forbidden' : null;
+  if (isAllowed(origin)) return null;
+  return isOwnOrigin(origin, host) ? null : '403 Forbidden';
 }
 
 function refuseUpgrade(socket: Duplex, status: string): void {

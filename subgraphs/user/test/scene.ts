@@ -99,7 +99,7 @@ export async function aScene(env: NodeJS.ProcessEnv = {}): Promise<Scene> {
   afterAll(() => admin.end());
 
   const viewerOf = (answer: Answer) =>
-    verifyEstablished(user.ring, answer.headers.get('taskflow-established') ?? undefined);
+    verifyEstablished(user.ring, answer.headers.get('taskflow-established') ?? undefined).viewer;
 
   async function send(query: string, input: object, claims: Claims = {}) {
     const answer = await user.send(null, query, { input }, claims);

@@ -263,7 +263,7 @@ describe('a direct call to a subgraph', () => {
       'with another viewer': `${version}.${kid}.${raised}.${mac}`,
       'of an unknown key': `${version}.k9.${payload}.${mac}`,
       'without a signature': `${version}.${kid}.${payload}.`,
-      'that is an established header': signEstablished(ringOf(name), claims.viewer),
+      'that is an established header': signEstablished(ringOf(name), { viewer: claims.viewer }),
       'that is an access token': ada.accessToken,
     };
     for (const [what, context] of Object.entries(forged)) {

@@ -34,6 +34,7 @@ export interface SignedIn {
   readonly accessToken: string;
   readonly accessTokenExpiresAt: Date;
   readonly refreshToken: string;
+  readonly refreshTokenExpiresAt: Date;
   readonly syncId: string | null;
 }
 
@@ -74,7 +75,10 @@ export function createSessions(store: UserStore, deps: SessionDeps) {
   ): Promise<SignedIn> {
     const { text, expiresAt } = await accessTokens.issue(user, sessionId);
     const viewer = { orgId: user.orgId, userId: user.id, role: user.role, sessionId };
-    return { viewer, user, accessToken: text, accessTokenExpiresAt: expiresAt, refreshToken, syncId };
+    return {
+      ...{ viewer, user, accessToken: text, accessTokenExpiresAt: expiresAt },
+      ...{ refreshToken, refreshTokenExpiresAt: new Date(Date.now() + ttlMs), syncId },
+    };
   }
 
   async function rotate(tx: UserTx, token: SecretToken, client: Client): Promise<Rotation> {

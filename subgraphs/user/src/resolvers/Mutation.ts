@@ -6,12 +6,25 @@ import type { Proved } from '../domain/email-addresses.ts';
 import type { SignedIn } from '../domain/sessions.ts';
 import type { MutationResolvers } from '../generated/graphql.ts';
 
-/** The rest of the operation runs as who has just signed in. */
+/** The rest of the operation runs as who has just signed in. Tokens that become cookies are not answered as well. */
 async function establish(context: Context, signingIn: Promise<SignedIn>) {
   const { viewer, ...answer } = await signingIn;
-  context.establish(viewer);
-  return answer;
+  if (!context.claims.tokensAsCookies) {
+    context.establish(viewer);
+    return answer;
+  }
+  const { accessToken, accessTokenExpiresAt, refreshToken, refreshTokenExpiresAt } = answer;
+  context.establish(viewer, {
+    ...{ accessToken, accessTokenExpiresAt: accessTokenExpiresAt.getTime() },
+    ...{ refreshToken, refreshTokenExpiresAt: refreshTokenExpiresAt.getTime() },
+  });
+  return { ...answer, accessToken: null, refreshToken: null };
 }
+
+/** That of the cookie where the input names none. */
+const refreshTokenOf = (input: { refreshToken?: string | null | undefined }, { claims }: Context) => ({
+  refreshToken: input.refreshToken || claims.refreshToken || '',
+});
 
 const changed = async (changing: Promise<Changed<MemberRow>>) => {
   const { row, syncId } = await changing;
@@ -35,7 +48,9 @@ export const Mutation: MutationResolvers = {
     payloadOf(input, () => establish(context, context.accounts.login(context.client, input))),
 
   tokenRefresh: (_, { input }, context) =>
-    payloadOf(input, () => establish(context, context.sessions.refresh(context.client, input))),
+    payloadOf(input, () =>
+      establish(context, context.sessions.refresh(context.client, refreshTokenOf(input, context))),
+    ),
 
   logout: (_, _args, context, info) =>
     payloadOf(null, async () => {

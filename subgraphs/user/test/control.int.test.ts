@@ -54,3 +54,20 @@ it('a Redis that comes back without its data is told again', async () => {
     async () => (await commands.get(keys.revokedKey(orgId, sessionId))) === '1',
   );
 });
+
+it('a Redis that hangs holds up nobody for long, and is told once it answers', async () => {
+  const redis = await startOwnRedis();
+  const scene = await aScene({ REDIS_URL: redis.url });
+  const ada = await scene.founder();
+  redis.freeze();
+  const startedAt = performance.now();
+  expect((await scene.user.ask(ada.viewer, LOGOUT)).logout.success).toBe(true);
+  expect(performance.now() - startedAt).toBeLessThan(1_500);
+  redis.resume();
+  const { commands } = await redis.connect();
+  const { orgId, sessionId } = ada.viewer;
+  await until(
+    'the session to be told',
+    async () => (await commands.get(keysOf(scene).revokedKey(orgId, sessionId))) === '1',
+  );
+});

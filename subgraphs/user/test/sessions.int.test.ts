@@ -1,9 +1,13 @@
 /** Where a person is signed in: listing that, ending it, and what the audit log and the routers hear of it. */
+import { randomUUID } from 'node:crypto';
+import { CONTEXT_HEADER, signContext } from '@taskflow/kit/identity';
 import { createKeys } from '@taskflow/kit/keys';
 import { createLog } from '@taskflow/kit/log';
 import { createRedis, type RedisConnections } from '@taskflow/kit/redis';
 import { bytesOf } from '@taskflow/tests/kit/client';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { readUserConfig } from '../src/config.ts';
+import { createService } from '../src/service.ts';
 import {
   ABSENT,
   aScene,
@@ -214,6 +218,49 @@ describe('sessionRevokeOthers and sessionRevokeAll', () => {
       if (refreshToken) expect((await scene.send(REFRESH, { refreshToken })).auth.success).toBe(false);
       expect([await canRefresh(other), await isTold(other)]).toEqual([false, true]);
     }
+  });
+});
+
+describe('two replicas of the service', () => {
+  it('make one child of fifty refreshes at once', async () => {
+    const { appUrl, systemUrl } = scene.user.database;
+    const replica = createService(
+      readUserConfig({
+        ...{ LOG_LEVEL: 'silent', USER_PORT: '0', REDIS_URL: scene.redis.url },
+        ...{ USER_DATABASE_URL: appUrl, USER_SYSTEM_DATABASE_URL: systemUrl },
+        USER_CONTEXT_KEY: scene.user.ring.map(({ id, secret }) => `${id}:${secret}`).join(','),
+      }),
+      { redisPrefix: scene.redis.prefix },
+    );
+    await replica.start();
+    onTestFinished(replica.stop);
+    const ada = await scene.founder();
+    const atReplica = async () => {
+      const body = JSON.stringify({
+        query: REFRESH,
+        variables: { input: { refreshToken: ada.refreshToken } },
+      });
+      const claims = { viewer: null, requestId: randomUUID(), audience: 'user' };
+      const response = await fetch(`${replica.url}/graphql`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          [CONTEXT_HEADER]: signContext(scene.user.ring, claims, body),
+        },
+        body,
+      });
+      const { data } = (await response.json()) as { data: { tokenRefresh: { refreshToken: string | null } } };
+      return data.tokenRefresh.refreshToken;
+    };
+    const atFirst = async () =>
+      (await scene.send(REFRESH, { refreshToken: ada.refreshToken })).auth.refreshToken;
+    const children = await Promise.all(
+      Array.from({ length: 50 }, (_, n) => (n % 2 === 0 ? atFirst() : atReplica())),
+    );
+    expect(new Set(children).size).toBe(1);
+    expect(children[0]).toMatch(/^rt_/);
+    const rows = await scene.sql('select from refresh_tokens where session_id = $1', [idOf(ada)]);
+    expect(rows).toHaveLength(2);
   });
 });
 

@@ -64,6 +64,8 @@ interface Told {
 const MARGIN_MS = 60_000;
 /** How soon what could not be told is tried again. */
 const RETRY_MS = 500;
+/** A mutation waits this long for Redis at most: the rest is told later. */
+const TELL_MS_MAX = 500;
 /** Told in one round trip. */
 const BATCH_MAX = 500;
 
@@ -103,7 +105,7 @@ export function createControl(
 
   async function tell(...batch: Told[]): Promise<void> {
     try {
-      await send(batch);
+      await inTime(send(batch));
     } catch (error) {
       isBehind = true;
       log.warn({ err: error, orgId: batch[0]?.orgId }, 'the routers could not be told; they will be');
@@ -186,4 +188,12 @@ function toldOf(revoked: Revoked): Told {
   const { orgId, userId: user = EVERYBODY } = revoked;
   if ('sessionId' in revoked) return { orgId, message: { user, sid: revoked.sessionId, standing: null } };
   return { orgId, message: { user, sid: null, standing: revoked.standing } };
+}
+
+function inTime(work: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const late = () => reject(new Error(`Redis has not answered within ${TELL_MS_MAX} ms`));
+    const timer = setTimeout(late, TELL_MS_MAX);
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }

@@ -9,7 +9,7 @@ import { aMailbox, type TestMailbox } from '@taskflow/tests/kit/mailbox';
 import { aSubgraph, aViewer, type TestSubgraph } from '@taskflow/tests/kit/subgraph';
 import { until } from '@taskflow/tests/kit/until';
 import pg from 'pg';
-import { SMTPServer } from 'smtp-server';
+import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { readNotificationConfig } from '../src/config.ts';
 import { mailQueue } from '../src/data/mails.ts';
@@ -71,6 +71,11 @@ async function anOperator({ database }: TestSubgraph) {
         const row = await stateOf(fact);
         return row?.state === state && row.attempts >= attempts ? row : null;
       }),
+    untilTried: (fact: { id: string }) =>
+      until('an attempt to be over', async () => {
+        const row = await stateOf(fact);
+        return row?.last_error ? row : null;
+      }),
     /** As a replica leaves it that dies in its first attempt. */
     insertTaken: async (fact: FactOf<'mail.requested'>) => {
       const text = `insert into mails (org_id, id, fact_id, recipient, template, sealed, attempts, next_attempt_at)
@@ -85,6 +90,15 @@ async function anOperator({ database }: TestSubgraph) {
       await client.query(text, [fact.id, by]);
     },
   };
+}
+
+/** A mail server of a test, which refuses what it is told to. Answers its address. */
+async function aServer(options: SMTPServerOptions): Promise<string> {
+  const server = new SMTPServer({ logger: false, closeTimeout: 100, ...options });
+  const listening = server.listen(0, '127.0.0.1');
+  await once(listening, 'listening');
+  onTestFinished(() => new Promise<void>((done) => server.close(done)));
+  return `smtp://127.0.0.1:${(listening.address() as AddressInfo).port}`;
 }
 
 /** A server that takes every connection and never says a word. */
@@ -203,10 +217,7 @@ describe('a mail that was asked for', () => {
     await mailbox.goDown();
     const fact = mailRequested();
     await notification.deliver(fact);
-    const row = await until('the first attempt to be over', async () => {
-      const row = await operator.stateOf(fact);
-      return row?.last_error ? row : null;
-    });
+    const row = await operator.untilTried(fact);
     expect(row).toMatchObject({ state: 'QUEUED', attempts: 1, last_error: 'ESOCKET' });
     expect(row.due_in_ms).toBeGreaterThan(1_000);
     expect(row.due_in_ms).toBeLessThanOrEqual(5_000);
@@ -220,8 +231,7 @@ describe('a mail that was asked for', () => {
     await mailbox.goDown();
     const fact = mailRequested();
     await notification.deliver(fact);
-    const failedOnce = () => operator.stateOf(fact).then((row) => row?.last_error);
-    await until('the first attempt to be over', failedOnce);
+    await operator.untilTried(fact);
     await operator.age(fact, '23 hours');
     await until('another attempt', async () => (await operator.stateOf(fact))?.attempts === 2);
     expect((await operator.stateOf(fact))?.state).toBe('QUEUED');
@@ -338,28 +348,49 @@ describe('a mail server', () => {
     expect(await operator.stateOf(fact)).toMatchObject({ state: 'QUEUED', attempts: 0 });
   });
 
+  it('that asks for a password gets that of its address; a wrong one is mended while mails wait', async () => {
+    const taken: string[] = [];
+    const server = await aServer({
+      ...{ disabledCommands: ['STARTTLS'], allowInsecureAuth: true },
+      onAuth({ username, password }, _session, done) {
+        const isRight = username === 'taskflow' && password === 'p@ss:word/?';
+        done(isRight ? null : Object.assign(new Error(`no ${username}`), { responseCode: 535 }), { user: 1 });
+      },
+      onRcptTo: ({ address }, _session, done) => {
+        taken.push(address);
+        done();
+      },
+    });
+    const urlWith = (password: string) => server.replace('//', `//taskflow:${encodeURIComponent(password)}@`);
+    const wrong = await aNotification(urlWith('wrong'));
+    const operator = await anOperator(wrong);
+    const refused = mailRequested();
+    await wrong.deliver(refused);
+    const row = await operator.untilTried(refused);
+    expect(row).toMatchObject({ state: 'QUEUED', last_error: 'EAUTH, the server answered 535' });
+    const right = await aNotification(urlWith('p@ss:word/?'));
+    const fact = mailRequested();
+    await right.deliver(fact);
+    await (await anOperator(right)).untilState(fact, 'SENT');
+    expect(taken).toEqual([fact.after.to]);
+  });
+
   it.each([
     ['that knows no such recipient ends the mail', '550 5.1.1 no such user ada@acme.test', 'FAILED'],
     ['that refuses to relay does not: that can be mended', '554 5.7.1 ada@acme.test: relay denied', 'QUEUED'],
     ['that asks for patience does not', '451 4.7.1 greylisted, ada@acme.test', 'QUEUED'],
   ])('%s, and its words about the person are not kept', async (_what, reply, state) => {
     const [, code = '', text = ''] = /^(\d{3}) (.*)$/.exec(reply) ?? [];
-    const server = new SMTPServer({
-      ...{ disabledCommands: ['STARTTLS', 'AUTH'], logger: false, closeTimeout: 100 },
+    const server = await aServer({
+      ...{ disabledCommands: ['STARTTLS', 'AUTH'] },
       onRcptTo: (_address, _session, done) =>
         done(Object.assign(new Error(text), { responseCode: Number(code) })),
     });
-    const listening = server.listen(0, '127.0.0.1');
-    await once(listening, 'listening');
-    onTestFinished(() => new Promise<void>((done) => server.close(done)));
-    const notification = await aNotification(`smtp://127.0.0.1:${(listening.address() as AddressInfo).port}`);
+    const notification = await aNotification(server);
     const operator = await anOperator(notification);
     const fact = mailRequested();
     await notification.deliver(fact);
-    const row = await until('an answer', async () => {
-      const found = await operator.stateOf(fact);
-      return found?.last_error ? found : null;
-    });
+    const row = await operator.untilTried(fact);
     expect(row).toMatchObject({ state, last_error: `EENVELOPE, the server answered ${code}` });
   });
 });

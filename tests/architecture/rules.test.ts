@@ -1,6 +1,6 @@
 /** Everything that the supergraph offers has a rule that says who may; the rules are tried by tests/isolation. */
 import { describe, expect, it } from 'vitest';
-import { entities, fields, ids, isLater, operations, unions } from '../isolation/rules/table.ts';
+import { entities, fields, hidden, ids, isLater, operations, unions } from '../isolation/rules/table.ts';
 import { readSubjects, type Subject } from '../isolation/supergraph-schema.ts';
 
 const found = readSubjects();
@@ -28,6 +28,7 @@ describe('everything in the supergraph has a rule, and every rule something in t
     ['ids that a client may send', found.ids, [...ids.keys()]],
     ['members of unions and interfaces', found.members, members],
     ['entities', found.entities, [...entities.keys()]],
+    ['fields that are not for clients', found.hidden, [...hidden.keys()]],
   ])('%s', (_, subjects, keys) => {
     const known = new Set(keys);
     expect([...missing(subjects, (key) => known.has(key)), ...idle(keys, subjects)]).toEqual([]);

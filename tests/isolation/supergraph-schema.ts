@@ -38,6 +38,8 @@ export interface SupergraphSubjects {
   readonly members: readonly Subject[];
   /** `task.Task`: the entities that a subgraph answers. */
   readonly entities: readonly Subject[];
+  /** `Query.apiKeyIdentify`: fields of types that clients see, which clients do not see. */
+  readonly hidden: readonly Subject[];
 }
 
 export function readSubjects(text: string = readFileSync(SUPERGRAPH, 'utf8')): SupergraphSubjects {
@@ -84,6 +86,12 @@ export function readSubjects(text: string = readFileSync(SUPERGRAPH, 'utf8')): S
       return members.map((member) => subject(`${type.name}.${member.name}`, type.name));
     }),
     entities: owners.entities,
+    hidden: owners.fields
+      .filter(({ type, field }) => {
+        const seen = schema.getType(type);
+        return isObjectType(seen) && !(field in seen.getFields());
+      })
+      .map(({ type, field }) => subject(`${type}.${field}`, type, field)),
   };
 }
 
@@ -92,6 +100,7 @@ function ownersOf(document: DocumentNode) {
   const types = new Map<string, string[]>();
   const fields = new Map<string, string[]>();
   const entities: Subject[] = [];
+  const all: { type: string; field: string }[] = [];
   for (const node of document.definitions) {
     if (!('name' in node) || !node.name || !('directives' in node)) continue;
     const joins = named(node.directives, 'join__type');
@@ -105,6 +114,7 @@ function ownersOf(document: DocumentNode) {
       entities.push({ key: `${file}.${name}`, file });
     if (!('fields' in node)) continue;
     for (const field of node.fields ?? []) {
+      all.push({ type: name, field: field.name.value });
       const graphs = named(field.directives, 'join__field')
         .filter((join) => text(join, 'external') !== 'true')
         .map((join) => text(join, 'graph'));
@@ -113,6 +123,7 @@ function ownersOf(document: DocumentNode) {
   }
   return {
     entities,
+    fields: all,
     /** What several define alike is a convention; the key of an entity belongs to the file that is its own. */
     fileOf(type: string, field?: string): string {
       const all = types.get(type) ?? [];

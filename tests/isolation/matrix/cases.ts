@@ -123,7 +123,7 @@ function expectedOf(operation: Operation, cell: Outcome, rule: IdRule, kind: Str
     if (cell !== 'yes') return [cell];
     return [kind === 'foreign' || kind === 'absent' ? 'yes' : 'BAD_USER_INPUT'];
   }
-  if (operation.kind === 'Query') return ['null', 'empty'];
+  if (operation.kind === 'Query') return cell === 'yes' || cell === 'null' ? ['null', 'empty'] : [cell];
   // By role alone, before anything is looked for.
   return role === 'ORG_ADMIN' || role === 'OUTSIDER' ? ['NOT_FOUND'] : ['NOT_FOUND', 'FORBIDDEN'];
 }

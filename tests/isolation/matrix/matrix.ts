@@ -11,8 +11,8 @@
 import type { Behind } from '../../kit/behind.ts';
 import type { TestClient } from '../../kit/client.ts';
 import type { TestSupergraph } from '../../kit/supergraph.ts';
-import type { Role } from '../rules/rule.ts';
-import { operations as operationRules } from '../rules/table.ts';
+import { ROLES, type Role } from '../rules/rule.ts';
+import { hidden, operations as operationRules } from '../rules/table.ts';
 import { readSubjects } from '../supergraph-schema.ts';
 import { comparable, idsIn, outcomeOf, overstepsIn, type Seen, type Told, understatedIn } from './answers.ts';
 import { type Case, casesOf, personRoleOf, type Sides, sideOf, triedRoles } from './cases.ts';
@@ -103,6 +103,7 @@ export async function tryMatrix(
       judge,
     );
     findings.push(...judge.differences());
+    if (side === 'ours') findings.push(...(await tryHidden(world)));
 
     await behind.settled();
     const after = await prints.of(bystander.orgId);
@@ -203,10 +204,32 @@ export async function callerOf(one: Case, client: TestClient, sides: Sides) {
   if (one.role === 'ANONYMOUS') return { client: client.as(null), callerId: '' };
   const scene = sideOf(one.role, sides);
   const role = personRoleOf(one.role);
+  if (one.role === 'API_KEY') return { client: client.as(scene.apiKey), callerId: scene.people[role].id };
   const how = one.kind === 'own' ? operationRules.get(one.operation.key)?.as : undefined;
   const person = how === 'newcomer' ? await scene.newcomer(role) : scene.people[role];
   const token = how === 'session' ? (await scene.session(person)).accessToken : person.accessToken;
   return { client: client.as(token), callerId: person.id };
+}
+
+/** Fields that are not for clients are not there for them. */
+async function tryHidden({ supergraph, sides }: World): Promise<string[]> {
+  const callers = ROLES.map((role) => ({ role, ...personOf(role, sides) }));
+  const tries = [...hidden.keys()].flatMap((key) => callers.map((caller) => ({ key, ...caller })));
+  const found = tries.map(async ({ key, role, token }) => {
+    const [type = '', name = ''] = key.split('.');
+    const { errors } = await supergraph.client.as(token).send(`${type.toLowerCase()} { ${name} }`);
+    const code = errors[0]?.extensions.code ?? 'yes';
+    return code === 'GRAPHQL_VALIDATION_FAILED' && errors[0]?.message.startsWith('Cannot query field')
+      ? []
+      : [`${key} as ${role}: ${code}, and is not for clients`];
+  });
+  return (await Promise.all(found)).flat();
+}
+
+function personOf(role: Role, sides: Sides): { token: string | null } {
+  if (role === 'ANONYMOUS') return { token: null };
+  const scene = sideOf(role, sides);
+  return { token: role === 'API_KEY' ? scene.apiKey : scene.people[personRoleOf(role)].accessToken };
 }
 
 async function inParallel<T>(width: number, items: readonly T[], work: (item: T) => Promise<void>) {

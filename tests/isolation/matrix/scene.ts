@@ -31,6 +31,8 @@ export interface Scene {
   readonly people: Readonly<Record<TestRole, TestPerson>>;
   /** A colleague whom the others have nothing to do with. */
   readonly stranger: TestPerson;
+  /** Made by the ORG_ADMIN, with the scopes READ and WRITE. */
+  readonly apiKey: string;
   /** The example's things, for one role. */
   mineOf(role: TestRole): Mine;
   /** A thing of this tenant that the role does not see; null when it sees all of the kind. */
@@ -78,6 +80,13 @@ export async function aScene(client: TestClient, name: string): Promise<Scene> {
     MEMBER: await task(admin, near.id, member),
     GUEST: await task(admin, near.id, guest),
   };
+  // Somebody who has left, and is known by what they did.
+  const former = await aMember(admin, 'MEMBER', name);
+  await task(former, near.id, guest);
+  await admin.client.ask(
+    'mutation Remove($id: ID!) { userRemove(input: { id: $id }) { success userErrors { code } } }',
+    { id: former.id },
+  );
   const farTask = await task(admin, far.id, stranger);
   const deletedTask = await task(admin, far.id, stranger);
   await admin.client.ask(
@@ -102,13 +111,24 @@ export async function aScene(client: TestClient, name: string): Promise<Scene> {
     return { token: inviteCreate.token, id: inviteCreate.invite.id };
   };
   const invites = { seen: (await invite()).id };
-  const keyOf = async (person: TestPerson) => {
-    const { apiKeyCreate } = await person.client.ask<{ apiKeyCreate: { apiKey: { id: string } } }>(
-      'mutation Key($input: ApiKeyCreateInput!) { apiKeyCreate(input: $input) { success apiKey { id } } }',
-      { input: { name: `${name} key`, scopes: ['READ'] } },
+  const createKey = async (person: TestPerson, input: object) => {
+    const { apiKeyCreate } = await person.client.ask<{
+      apiKeyCreate: { secret: string; apiKey: { id: string } };
+    }>(
+      'mutation Key($input: ApiKeyCreateInput!) { apiKeyCreate(input: $input) { success secret apiKey { id } } }',
+      { input: { name: `${name} key`, ...input } },
     );
-    return apiKeyCreate.apiKey.id;
+    return { secret: apiKeyCreate.secret, id: apiKeyCreate.apiKey.id };
   };
+  const keyOf = async (person: TestPerson) => {
+    const { id, secret } = await createKey(person, { scopes: ['READ'] });
+    await client.as(secret).ask('{ viewer { id } }');
+    return id;
+  };
+  const { secret: apiKey } = await createKey(admin, {
+    scopes: ['READ', 'WRITE'],
+    requestsPerMinute: 6_000,
+  });
   const keys = Object.fromEntries(
     await Promise.all(
       Object.entries(people).map(async ([role, person]) => [role, await keyOf(person)] as const),
@@ -168,6 +188,7 @@ export async function aScene(client: TestClient, name: string): Promise<Scene> {
     orgId: admin.organizationId,
     people,
     stranger,
+    apiKey,
     mineOf: (role) => ({
       own: (thing) => things[thing].own(role),
       fresh: (thing) => {

@@ -26,7 +26,7 @@ async function tryRole(
     for (const one of cases) if (refusal !== null) judge.complain(one, refusal);
     return;
   }
-  const socket = await openSocket(supergraph.url, person.accessToken);
+  const socket = await openSocket(supergraph.url, role === 'API_KEY' ? scene.apiKey : person.accessToken);
   const isRefused = ({ expected }: Case) => !expected.includes('yes') && !expected.includes('empty');
   await Promise.all(cases.filter(isRefused).map((one) => expectRefusal(socket, one, judge)));
 

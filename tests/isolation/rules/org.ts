@@ -38,7 +38,7 @@ export const org: Rules = {
     },
     'Mutation.organizationUpdate': {
       says: 'An ORG_ADMIN, their own.',
-      roles: { ...BY_ADMINS, OUTSIDER: 'yes' },
+      roles: { ...BY_ADMINS, API_KEY: 'FORBIDDEN', OUTSIDER: 'yes' },
       example: ({ unique }) => ({ input: { name: unique('Acme') } }),
     },
     'Mutation.teamCreate': {

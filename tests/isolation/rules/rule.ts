@@ -20,7 +20,10 @@ export interface Later {
 }
 export const later = (feature: string): Later => ({ later: feature });
 
-/** A row as it is written: `inside` stands for every column of INSIDE that is not named. */
+/**
+ * A row as it is written: `inside` stands for every column of INSIDE that is not named. An API_KEY without a column of its
+ * own may what the ORG_ADMIN may who made it.
+ */
 export type Row<Cell> = { readonly [R in Role | 'inside']?: Cell | Later };
 /** A row as it is tried. */
 export type FullRow<Cell> = Readonly<Record<Role, Cell | Later>>;
@@ -122,14 +125,20 @@ export interface Rules {
   readonly types?: Readonly<Record<string, TypeRule>>;
   /** The members of a union, or the types of an interface. */
   readonly unions?: Readonly<Record<string, string>>;
+  /** Fields that no client can ask, by `Query.apiKeyIdentify`, with who does instead. */
+  readonly hidden?: Readonly<Record<string, string>>;
   /** What `_entities` of this subgraph answers for a visible object; anything else answers like what does not exist. */
   readonly entities?: Readonly<Record<string, Row<'yes' | 'null'>>>;
 }
 
 /** Everybody of the organisation; an outsider reads and writes their own organisation only. */
 export const EVERYBODY_INSIDE = { inside: 'yes', OUTSIDER: 'yes' } as const;
+/** The same, for what no API key may, whatever its scopes or for want of ADMIN. */
+export const PEOPLE_INSIDE = { ...EVERYBODY_INSIDE, API_KEY: 'FORBIDDEN' } as const;
 /** Also who is not signed in. */
 export const ANYBODY = { inside: 'yes', OUTSIDER: 'yes', ANONYMOUS: 'yes' } as const;
+/** Everybody who can prove who they are, which is for people. */
+export const ANY_PERSON = { ...ANYBODY, API_KEY: 'FORBIDDEN' } as const;
 /** Like EVERYBODY_INSIDE, for what has to be named: nothing of ours is there for an outsider. */
 export const NAMED_INSIDE = { inside: 'yes', OUTSIDER: 'NOT_FOUND' } as const;
 /** Objects that everybody of the organisation is given, as far as they see them at all. */

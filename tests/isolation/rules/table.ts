@@ -7,7 +7,6 @@ import {
   type IdRule,
   INSIDE,
   type Later,
-  later,
   type OperationRule,
   type Outcome,
   ROLES,
@@ -24,15 +23,12 @@ export interface FullOperation extends Omit<OperationRule, 'roles'> {
   readonly roles: FullRow<Outcome>;
 }
 
-/** With false, the column waits for keys to exist, whatever is written in it. */
-const HAS_API_KEYS = false;
-
 /** Fills the columns that are not written. */
 function complete<Cell>(row: Row<Cell>, absent: Cell, unless: Partial<FullRow<Cell>> = {}): FullRow<Cell> {
   const cellOf = (role: (typeof ROLES)[number]): Cell | Later => {
-    if (role === 'API_KEY' && !HAS_API_KEYS) return later('API keys');
     const written = row[role];
     if (written !== undefined) return written;
+    if (role === 'API_KEY' && row.ORG_ADMIN !== undefined) return row.ORG_ADMIN;
     const isInside = (INSIDE as readonly string[]).includes(role);
     return (isInside ? row.inside : undefined) ?? unless[role] ?? absent;
   };
@@ -72,6 +68,9 @@ export const fields: ReadonlyMap<string, FullRow<Sight>> = new Map(
     }),
   ),
 );
+
+/** By `Query.apiKeyIdentify`. */
+export const hidden: ReadonlyMap<string, string> = merged((rules) => rules.hidden);
 
 /** The members of each union, and the types of each interface. */
 export const unions: ReadonlyMap<string, readonly string[]> = new Map(

@@ -1,11 +1,13 @@
 /** Who may do what of schema/user.graphql. Everybody sees people by reference; a guest lists nobody but themselves. */
 import {
+  ANY_PERSON,
   ANYBODY,
   BY_ADMINS_ONLY,
   EVERYBODY_INSIDE,
   NAMED_INSIDE,
   names,
   type Outcome,
+  PEOPLE_INSIDE,
   type Row,
   type Rules,
   SAME,
@@ -14,12 +16,17 @@ import {
 
 /** A guest does not find the person whom they name. */
 const CHANGES_PEOPLE: Row<Outcome> = {
-  ...{ inside: 'FORBIDDEN', ORG_ADMIN: 'yes', GUEST: 'NOT_FOUND', OUTSIDER: 'NOT_FOUND' },
+  ...{ inside: 'FORBIDDEN', ORG_ADMIN: 'yes', GUEST: 'NOT_FOUND', API_KEY: 'FORBIDDEN' },
+  OUTSIDER: 'NOT_FOUND',
 };
 
-/** A person, of themselves. A key is nobody. */
-const ONESELF = { ...EVERYBODY_INSIDE, API_KEY: 'FORBIDDEN' } as const;
-const NEEDS_MAIL = { inside: 'NOT_FOUND', OUTSIDER: 'NOT_FOUND', ANONYMOUS: 'NOT_FOUND' } as const;
+/** A token that nobody has. */
+const NEEDS_MAIL = {
+  ...{ inside: 'NOT_FOUND', API_KEY: 'FORBIDDEN', OUTSIDER: 'NOT_FOUND', ANONYMOUS: 'NOT_FOUND' },
+} as const;
+/** A key without the scope ADMIN reads nothing of keys and invites. */
+const SEEN_BY_PEOPLE = { inside: 'yes', API_KEY: 'absent' } as const;
+const SEEN_BY_ADMINS = { inside: 'absent', ORG_ADMIN: 'yes', API_KEY: 'absent' } as const;
 
 export const user: Rules = {
   operations: {
@@ -32,10 +39,10 @@ export const user: Rules = {
       says: 'An ORG_ADMIN; for everybody else there are none.',
       roles: { inside: 'empty', ORG_ADMIN: 'yes', API_KEY: 'FORBIDDEN', OUTSIDER: 'yes' },
     },
-    'Query.sessions': { says: 'Everybody, their own.', roles: EVERYBODY_INSIDE },
+    'Query.sessions': { says: 'Everybody, their own.', roles: PEOPLE_INSIDE },
     'Mutation.register': {
       says: 'Anybody. It always founds an organisation of its own.',
-      roles: ANYBODY,
+      roles: ANY_PERSON,
       example: ({ unique }) => ({
         input: {
           ...{ email: `${unique('founder')}@acme.test`, password: 'correct horse battery' },
@@ -45,40 +52,40 @@ export const user: Rules = {
     },
     'Mutation.login': {
       says: 'Anybody who knows address and password.',
-      roles: ANYBODY,
+      roles: ANY_PERSON,
       example: ({ person: { email, password } }) => ({ input: { email, password } }),
     },
     'Mutation.tokenRefresh': {
       says: 'Anybody who has the refresh token.',
-      roles: ANYBODY,
+      roles: ANY_PERSON,
       example: async ({ refreshToken }) => ({ input: { refreshToken: await refreshToken() } }),
     },
-    'Mutation.logout': { says: 'Everybody, their own session.', roles: EVERYBODY_INSIDE, as: 'session' },
+    'Mutation.logout': { says: 'Everybody, their own session.', roles: PEOPLE_INSIDE, as: 'session' },
     'Mutation.sessionRevoke': {
       says: 'Everybody, one of their own.',
-      roles: NAMED_INSIDE,
+      roles: { ...NAMED_INSIDE, API_KEY: 'FORBIDDEN' },
       example: async ({ fresh }) => ({ input: { id: await fresh('Session') } }),
     },
     'Mutation.sessionRevokeOthers': {
       says: 'Everybody, their own.',
-      roles: EVERYBODY_INSIDE,
+      roles: PEOPLE_INSIDE,
       example: () => ({ input: {} }),
       as: 'newcomer',
     },
     'Mutation.sessionRevokeAll': {
       says: 'Everybody, their own.',
-      roles: EVERYBODY_INSIDE,
+      roles: PEOPLE_INSIDE,
       example: () => ({ input: {} }),
       as: 'newcomer',
     },
     'Mutation.sessionSwitchOrganization': {
       says: 'Everybody, to an organisation that they belong to.',
-      roles: NAMED_INSIDE,
+      roles: { ...NAMED_INSIDE, API_KEY: 'FORBIDDEN' },
       example: ({ own }) => ({ input: { organizationId: own('Organization') } }),
     },
     'Mutation.inviteCreate': {
       says: 'An ORG_ADMIN, to their own organisation.',
-      roles: { inside: 'FORBIDDEN', ORG_ADMIN: 'yes', OUTSIDER: 'yes' },
+      roles: { inside: 'FORBIDDEN', ORG_ADMIN: 'yes', API_KEY: 'FORBIDDEN', OUTSIDER: 'yes' },
       example: ({ unique }) => ({ input: { email: `${unique('invited')}@acme.test`, role: 'MEMBER' } }),
     },
     'Mutation.inviteResend': {
@@ -93,14 +100,14 @@ export const user: Rules = {
     },
     'Mutation.inviteAccept': {
       says: 'Anybody who has the token.',
-      roles: ANYBODY,
+      roles: ANY_PERSON,
       example: async ({ inviteToken }) => ({
         input: { token: await inviteToken(), name: 'Invited', password: 'correct horse battery' },
       }),
     },
     'Mutation.passwordChange': {
       says: 'Everybody who knows their password, their own.',
-      roles: ONESELF,
+      roles: PEOPLE_INSIDE,
       example: ({ person, unique }) => ({
         input: { currentPassword: person.password, newPassword: unique('another horse ') },
       }),
@@ -108,7 +115,7 @@ export const user: Rules = {
     },
     'Mutation.passwordResetRequest': {
       says: 'Anybody, for any address.',
-      roles: ANYBODY,
+      roles: ANY_PERSON,
       example: ({ unique }) => ({ input: { email: `${unique('nobody')}@acme.test` } }),
     },
     'Mutation.passwordReset': {
@@ -118,7 +125,7 @@ export const user: Rules = {
     },
     'Mutation.emailVerificationSend': {
       says: 'Everybody, to their own address.',
-      roles: ONESELF,
+      roles: PEOPLE_INSIDE,
       example: () => ({ input: {} }),
       as: 'newcomer',
     },
@@ -129,7 +136,7 @@ export const user: Rules = {
     },
     'Mutation.emailChangeRequest': {
       says: 'Everybody who knows their password, for their own address.',
-      roles: ONESELF,
+      roles: PEOPLE_INSIDE,
       example: ({ person, unique }) => ({
         input: { email: `${unique('moved')}@acme.test`, password: person.password },
       }),
@@ -142,7 +149,7 @@ export const user: Rules = {
     },
     'Mutation.userUpdate': {
       says: 'Everybody, themselves.',
-      roles: ONESELF,
+      roles: PEOPLE_INSIDE,
       example: ({ unique }) => ({ input: { name: unique('Renamed') } }),
       as: 'newcomer',
     },
@@ -152,17 +159,17 @@ export const user: Rules = {
       example: async ({ fresh }) => ({ input: { id: await fresh('User'), role: 'MANAGER' } }),
     },
     'Query.apiKeys': {
-      says: 'Everybody, their own; an ORG_ADMIN all of the organisation.',
-      roles: EVERYBODY_INSIDE,
+      says: 'Everybody, their own; an ORG_ADMIN all of the organisation; a key with the scope ADMIN.',
+      roles: PEOPLE_INSIDE,
     },
     'Mutation.apiKeyCreate': {
       says: 'Everybody, for themselves; no API key.',
-      roles: EVERYBODY_INSIDE,
+      roles: PEOPLE_INSIDE,
       example: ({ unique }) => ({ input: { name: unique('Key'), scopes: ['READ'] } }),
     },
     'Mutation.apiKeyRevoke': {
-      says: 'Everybody, their own; an ORG_ADMIN every one of the organisation.',
-      roles: NAMED_INSIDE,
+      says: 'Everybody, their own; an ORG_ADMIN every one of the organisation; a key with the scope ADMIN.',
+      roles: { ...NAMED_INSIDE, API_KEY: 'FORBIDDEN' },
       example: async ({ fresh }) => ({ input: { id: await fresh('ApiKey') } }),
     },
     'Mutation.userSuspend': {
@@ -182,7 +189,7 @@ export const user: Rules = {
     },
     'Mutation.organizationLeave': {
       says: 'Everybody but the last ORG_ADMIN, themselves.',
-      roles: { ...EVERYBODY_INSIDE, API_KEY: 'FORBIDDEN' },
+      roles: PEOPLE_INSIDE,
       example: () => ({ input: {} }),
       as: 'newcomer',
     },
@@ -255,7 +262,7 @@ export const user: Rules = {
     UserEdge: { says: 'Whoever asks.', roles: SEEN_INSIDE, fields: { 'cursor node': SAME } },
     ApiKey: {
       says: 'Who made it; an ORG_ADMIN of the organisation.',
-      roles: SEEN_INSIDE,
+      roles: SEEN_BY_PEOPLE,
       fields: {
         'id name prefix scopes createdBy createdAt expiresAt': SAME,
         'lastUsedAt revokedAt requestsPerMinute': SAME,
@@ -263,10 +270,10 @@ export const user: Rules = {
     },
     ApiKeyConnection: {
       says: 'Whoever asks.',
-      roles: SEEN_INSIDE,
+      roles: SEEN_BY_PEOPLE,
       fields: { 'edges nodes pageInfo totalCount': SAME },
     },
-    ApiKeyEdge: { says: 'Whoever asks.', roles: SEEN_INSIDE, fields: { 'cursor node': SAME } },
+    ApiKeyEdge: { says: 'Whoever asks.', roles: SEEN_BY_PEOPLE, fields: { 'cursor node': SAME } },
     ApiKeyPayload: {
       says: 'Whoever asks.',
       roles: SEEN_INSIDE,
@@ -274,17 +281,20 @@ export const user: Rules = {
     },
     Invite: {
       says: 'An ORG_ADMIN of the organisation.',
-      roles: { inside: 'absent', ORG_ADMIN: 'yes' },
+      roles: SEEN_BY_ADMINS,
       fields: { 'id email role invitedBy status expiresAt createdAt updatedAt acceptedAt canceledAt': SAME },
     },
     InviteConnection: {
       says: 'Whoever asks.',
-      roles: { inside: 'yes', API_KEY: 'absent' },
-      fields: { 'edges nodes pageInfo totalCount': SAME },
+      roles: SEEN_BY_PEOPLE,
+      fields: {
+        'edges nodes': { inside: 'null', ORG_ADMIN: 'yes', API_KEY: 'absent' },
+        'pageInfo totalCount': SAME,
+      },
     },
     InviteEdge: {
       says: 'An ORG_ADMIN of the organisation.',
-      roles: { inside: 'absent', ORG_ADMIN: 'yes' },
+      roles: SEEN_BY_ADMINS,
       fields: { 'cursor node': SAME },
     },
     InvitePayload: {
@@ -320,6 +330,9 @@ export const user: Rules = {
       roles: SEEN_INSIDE,
       fields: { 'success userErrors syncId clientMutationId': SAME },
     },
+  },
+  hidden: {
+    'Query.apiKeyIdentify': 'The routers, with a context of their own, to know whom a key stands for.',
   },
   entities: {
     AuditLog: { inside: 'yes' },

@@ -1,13 +1,14 @@
 /**
- * The entities of every subgraph, asked for on its own port as the router asks: another tenant's ids answer like ids that
- * do not exist, byte for byte, also when both tenants ask for each other's in the same moment.
+ * The entities of every subgraph, asked for on its own port as the router asks, by every role: what the role does not see,
+ * another tenant's, what does not exist and what is no id at all answer alike, byte for byte; also when both tenants ask
+ * for each other's in the same moment.
  *
  * Which entities and fields there are is read from the SDL: a new entity without a scene fails here.
  */
 import { randomUUID } from 'node:crypto';
 import { buildSubgraphSchema } from '@apollo/subgraph';
 import { parseKeyRing } from '@taskflow/kit/config';
-import { CONTEXT_HEADER, type Role, signContext, type Viewer } from '@taskflow/kit/identity';
+import { CONTEXT_HEADER, signContext, type Viewer } from '@taskflow/kit/identity';
 import { readNotificationConfig } from '@taskflow/notification/config';
 import { readOrgConfig } from '@taskflow/org/config';
 import { subgraphs as NAMES, type Subgraph } from '@taskflow/prisma/databases';
@@ -25,16 +26,18 @@ import {
   parse,
 } from 'graphql';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { aMember, anOrg, aProject, aTask, aTeam, joinsTeam, type TestPerson } from '../kit/seed.ts';
+import type { TestPerson } from '../kit/seed.ts';
 import { aSupergraph, type TestSupergraph } from '../kit/supergraph.ts';
-import { until } from '../kit/until.ts';
+import { personRoleOf, type Sides, sideOf } from './matrix/cases.ts';
+import { aScene, type Scene } from './matrix/scene.ts';
+import { ROLES, type Role, type Thing } from './rules/rule.ts';
+import { entities, isLater } from './rules/table.ts';
 
-/** What one tenant has, by the type of the entity. */
-type Belongings = Readonly<Record<string, string>>;
-
-interface Tenant {
-  viewer: Viewer;
-  ids: Belongings;
+/** A role of the table, and the context that the router would sign for it. */
+interface Caller {
+  role: Role;
+  viewer: Viewer | null;
+  scene: Scene;
 }
 
 /** Two hundred questions in all, twenty at once. The very same tick is tested where it can be had: at the database. */
@@ -47,38 +50,24 @@ interface Question {
 }
 
 let supergraph: TestSupergraph;
-let ours: Tenant;
-let theirs: Tenant;
+let sides: Sides;
 
 beforeAll(async () => {
   supergraph = await aSupergraph();
-  [ours, theirs] = await Promise.all([aTenant(), aTenant()]);
+  const [ours, theirs] = await Promise.all(['Ours', 'Theirs'].map((name) => aScene(supergraph.client, name)));
+  if (!ours || !theirs) throw new Error('two scenes were set');
+  sides = { ours, theirs };
 });
 
-/** Somebody with a team, a project, a task and a notice of each kind of thing to see. */
-async function aTenant(): Promise<Tenant> {
-  const ada = await anOrg(supergraph.client, 'Ada');
-  const grace = await aMember(ada, 'MEMBER', 'Grace');
-  const team = await aTeam(ada);
-  await joinsTeam(ada, team.id, ada);
-  const project = await aProject(ada, { teamIds: [team.id] });
-  const task = await aTask(grace, { projectId: project.id, assigneeId: ada.id });
-  const noticeId = await until('the notice', async () => {
-    const { notifications } = await ada.client.ask<{ notifications: { nodes: { id: string }[] } }>(
-      '{ notifications { nodes { id } } }',
-    );
-    return notifications.nodes[0]?.id;
-  });
-  return {
-    viewer: viewerOf(ada, 'ORG_ADMIN'),
-    ids: {
-      ...{ User: ada.id, Organization: ada.organizationId, Team: team.id, Project: project.id },
-      ...{ Task: task.id, Notification: noticeId, AuditLog: ada.organizationId },
-    },
-  };
+function callerOf(role: Role): Caller {
+  const scene = sideOf(role, sides);
+  if (role === 'ANONYMOUS') return { role, scene, viewer: null };
+  const personRole = personRoleOf(role);
+  const viewer = viewerOf(scene.people[personRole], personRole);
+  return { role, scene, viewer: role === 'API_KEY' ? { ...viewer, scopes: ['READ', 'WRITE'] } : viewer };
 }
 
-function viewerOf(person: TestPerson, role: Role): Viewer {
+function viewerOf(person: TestPerson, role: Viewer['role']): Viewer {
   return { orgId: person.organizationId, userId: person.id, role, sessionId: randomUUID() };
 }
 
@@ -114,13 +103,12 @@ const RINGS: Readonly<Record<Subgraph, (env: NodeJS.ProcessEnv) => string>> = {
 };
 
 interface Asked {
-  viewer: Viewer;
+  viewer: Viewer | null;
   question: Question;
   ids: readonly string[];
 }
 
-/** The bytes of each entity in the answer, with its id replaced. */
-async function ask({ viewer, question, ids }: Asked): Promise<string[]> {
+async function send({ viewer, question, ids }: Asked): Promise<{ status: number; text: string }> {
   const { subgraph, typename, selection } = question;
   const representations = ids.map((id) => ({ __typename: typename, id }));
   const query = `query ($representations: [_Any!]!) { _entities(representations: $representations) { ... on ${typename} { ${selection} } } }`;
@@ -132,35 +120,75 @@ async function ask({ viewer, question, ids }: Asked): Promise<string[]> {
     headers: { 'content-type': 'application/json', [CONTEXT_HEADER]: context },
     body,
   });
-  const { data, errors } = (await response.json()) as { data: { _entities: unknown[] }; errors?: unknown };
-  expect(errors, `${subgraph}.${typename}`).toBeUndefined();
-  return data._entities.map((entity, i) => JSON.stringify(entity).replaceAll(ids[i] ?? '', 'ID'));
+  return { status: response.status, text: await response.text() };
 }
 
-const idOf = ({ ids }: Tenant, { typename }: Question): string => ids[typename] ?? '';
+/** The bytes of each entity in the answer, with its id replaced. */
+async function ask(asked: Asked): Promise<string[]> {
+  const { text } = await send(asked);
+  const { data, errors } = JSON.parse(text) as { data: { _entities: unknown[] }; errors?: unknown };
+  expect(errors, `${asked.question.subgraph}.${asked.question.typename}`).toBeUndefined();
+  return data._entities.map((entity, i) => JSON.stringify(entity).replaceAll(asked.ids[i] ?? '', 'ID'));
+}
 
-describe('entities of another tenant', () => {
-  it('have a scene here, each of them', () => {
-    const typenames = NAMES.flatMap(questionsOf).map(({ typename }) => typename);
-    expect([...new Set(typenames)].sort()).toEqual(Object.keys(ours.ids).sort());
-  });
+/** Of people it is the caller themselves: others are partly hidden from everybody. */
+const ownId = (scene: Scene, { typename }: Question, role: Role = 'ORG_ADMIN'): string => {
+  const { own, person } = scene.mineOf(personRoleOf(role));
+  return typename === 'User' ? person.id : own(typename as Thing);
+};
 
-  it.each(NAMES)('answer on the port of %s like what does not exist, in every field', async (subgraph) => {
-    for (const question of questionsOf(subgraph)) {
-      const ids = [idOf(ours, question), idOf(theirs, question), randomUUID()];
-      const [mine, foreign, absent] = await ask({ viewer: ours.viewer, question, ids });
-      const told = `${subgraph}.${question.typename}`;
-      expect(foreign, told).toBe(absent);
-      expect(mine, told).not.toBe(absent);
+/**
+ * Everybody knows by reference who else works on what they see: an invisible person is one who cannot be found or named
+ * in a write.
+ */
+const invisibleId = (scene: Scene, { typename }: Question, role: Role): string | null =>
+  typename === 'User' ? null : scene.invisible(typename as Thing, personRoleOf(role));
+
+const SIGNED_IN = ROLES.filter((role) => role !== 'ANONYMOUS');
+
+describe('entities', () => {
+  it.each(NAMES)(
+    'of %s answer every role alike for what it does not see, in every field',
+    async (subgraph) => {
+      for (const question of questionsOf(subgraph)) {
+        for (const { role, viewer, scene } of SIGNED_IN.map(callerOf)) {
+          const other = role === 'OUTSIDER' ? sides.ours : sides.theirs;
+          const invisible = invisibleId(scene, question, role);
+          const ids = [
+            ...[randomUUID(), ownId(scene, question, role), ownId(other, question), 'no-id-at-all'],
+            ...(invisible === null ? [] : [invisible]),
+          ];
+          const [absent, own, ...strange] = await ask({ viewer, question, ids });
+          const told = `${subgraph}.${question.typename} for ${role}`;
+          for (const [i, answer] of strange.entries()) {
+            expect(answer, `${told}: ${['foreign', 'malformed', 'invisible'][i]}`).toBe(absent);
+          }
+          // At home, an outsider is an ORG_ADMIN.
+          const row = entities.get(`${subgraph}.${question.typename}`);
+          const cell = row?.[role === 'OUTSIDER' ? 'ORG_ADMIN' : role];
+          if (isLater(cell)) continue;
+          if (cell === 'yes') expect(own, told).not.toBe(absent);
+          else expect(own, told).toBe(absent);
+        }
+      }
+    },
+  );
+
+  it('are answered to nobody who is not signed in', async () => {
+    for (const question of NAMES.flatMap(questionsOf)) {
+      const { viewer } = callerOf('ANONYMOUS');
+      const { text } = await send({ viewer, question, ids: [ownId(sides.ours, question)] });
+      expect(JSON.parse(text).errors?.[0]?.extensions.code, question.typename).toBe('UNAUTHENTICATED');
     }
   });
 
   it('stay theirs when both tenants ask for each other’s in the same moment, again and again', async () => {
+    const [our, their] = [callerOf('ORG_ADMIN'), callerOf('OUTSIDER')];
     // The audit log tells of being read: it is never the same twice.
     const steady = NAMES.flatMap(questionsOf).filter(({ typename }) => typename !== 'AuditLog');
     const asked = steady.flatMap((question) =>
-      [ours, theirs].map(({ viewer }) => ({
-        ...{ viewer, question, ids: [idOf(ours, question), idOf(theirs, question)] },
+      [our, their].map(({ viewer }) => ({
+        ...{ viewer, question, ids: [ownId(our.scene, question), ownId(their.scene, question)] },
       })),
     );
     const oneByOne: string[][] = [];

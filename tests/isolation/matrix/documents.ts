@@ -25,6 +25,8 @@ export interface Operation {
   readonly kind: 'Query' | 'Mutation' | 'Subscription';
   readonly name: string;
   readonly document: string;
+  /** The same, with no more of an entity than its id: what a reference alone reveals. */
+  readonly thin: string;
   /** Where an id stands in the arguments, with the key of its rule: `input.teamIds` and `ProjectCreateInput.teamIds`. */
   readonly idPaths: readonly IdPath[];
 }
@@ -42,12 +44,13 @@ export function operationOf(schema: GraphQLSchema, key: string): Operation {
   if (!field) throw new Error(`${key} is not in the schema`);
   const variables = field.args.map((arg) => `$${arg.name}: ${arg.type}`).join(', ');
   const passed = field.args.map((arg) => `${arg.name}: $${arg.name}`).join(', ');
-  const selection = selectionOf(schema, getNamedType(field.type), { depth: DEPTH, path: [] });
-  const document =
+  const documentOf = (at: At) =>
     `${kind.toLowerCase()} ${name}${variables && `(${variables})`} ` +
-    `{ ${name}${passed && `(${passed})`}${selection} }`;
+    `{ ${name}${passed && `(${passed})`}${selectionOf(schema, getNamedType(field.type), at)} }`;
   return {
-    ...{ key, kind, name, document },
+    ...{ key, kind, name },
+    document: documentOf({ depth: DEPTH, path: [], entities: DEPTH }),
+    thin: documentOf({ depth: DEPTH, path: [], entities: 1 }),
     idPaths: field.args.flatMap((arg) => idPathsOf(arg, key, [arg.name])),
   };
 }
@@ -71,6 +74,8 @@ const isList = (type: GraphQLInputType): boolean => isListType(getNullableType(t
 
 interface At {
   depth: number;
+  /** Entities below this many others are not opened. */
+  entities: number;
   /** Entities on the way here: they are not opened again. */
   path: readonly string[];
 }
@@ -92,7 +97,7 @@ function selectionOf(schema: GraphQLSchema, type: GraphQLNamedType, at: At): str
 
 function fieldsOf(schema: GraphQLSchema, type: GraphQLObjectType, at: At): { name: string; text: string }[] {
   const open = Object.values(type.getFields()).filter(({ args }) => !args.some(isRequiredArgument));
-  const isShut = at.depth === 0 || at.path.includes(type.name);
+  const isShut = at.depth === 0 || at.path.includes(type.name) || (isEntity(type) && at.entities === 0);
   return open
     .filter((field) => (isShut ? field.name === 'id' : true))
     .map((field) => ({ name: field.name, text: fieldText(schema, type, field, at) }));
@@ -109,8 +114,12 @@ function fieldText(
   const passed = switches.length > 0 ? `(${switches.join(', ')})` : '';
   // What an edge leads to is opened in `nodes`, beside it.
   const depth = owner.name.endsWith('Edge') ? 0 : at.depth - 1;
-  return `${name}${passed}${selectionOf(schema, getNamedType(type), { depth, path: [...at.path, owner.name] })}`;
+  const entities = at.entities - (isEntity(owner) ? 1 : 0);
+  const path = [...at.path, owner.name];
+  return `${name}${passed}${selectionOf(schema, getNamedType(type), { depth, entities, path })}`;
 }
+
+const isEntity = (type: GraphQLObjectType): boolean => 'id' in type.getFields();
 
 /** `Task__title`, which a member of a union is asked for, as `title`. */
 export const fieldOfResponseKey = (key: string): string => key.split('__').at(-1) || key;

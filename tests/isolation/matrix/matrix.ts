@@ -176,8 +176,12 @@ function createJudge({ supergraph, sides }: World, border: Border, seen: Seen, f
     look,
     async try(one) {
       const { client, callerId } = await callerOf(one, supergraph.client, sides);
-      const answer = await client.send(one.operation.document, one.args);
+      const { document, thin, kind } = one.operation;
+      const answer = await client.send(document, one.args);
       look(one, `${answer.status} ${answer.text}`, answer, callerId);
+      if (kind !== 'Query' || one.kind !== 'own') return;
+      const references = await client.send(thin, one.args);
+      look(one, `${references.status} ${references.text}`, references, callerId);
     },
     differences: () =>
       [...groups.values()].flatMap((answers) => {

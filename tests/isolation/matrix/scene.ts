@@ -1,7 +1,7 @@
 /**
  * Two organisations with people of each role and things of each kind: some that a role sees, some that it does not.
  *
- *   team Managed (MANAGER leads it, MEMBER is in it, STRANGER has left it)
+ *   team Managed (MANAGER leads it, MEMBER and ORG_ADMIN are in it, STRANGER has left it)
  *     └ project Near ─ a task for each role, assigned to it
  *   team Other, below Managed (STRANGER is in it)
  *     └ project Far ─ a task of STRANGER's, seen by ORG_ADMIN alone
@@ -62,6 +62,7 @@ export async function aScene(client: TestClient, name: string): Promise<Scene> {
   await Promise.all([
     joinsTeam(admin, managed.id, manager, 'MANAGER'),
     joinsTeam(admin, managed.id, member),
+    joinsTeam(admin, managed.id, admin),
     joinsTeam(admin, other.id, stranger),
     joinsTeam(admin, managed.id, stranger),
   ]);
@@ -145,6 +146,8 @@ export async function aScene(client: TestClient, name: string): Promise<Scene> {
   /** What each role sees of each kind, what it does not, and how a new one is made. */
   const things: Record<Thing, KindOfThing> = {
     Organization: { own: () => admin.organizationId, invisible: () => null },
+    AuditLog: { own: () => admin.organizationId, invisible: () => null },
+    OrganizationUsage: { own: () => admin.organizationId, invisible: () => null },
     User: {
       own: () => member.id,
       invisible: (role) => (role === 'GUEST' ? stranger.id : null),
@@ -190,7 +193,10 @@ export async function aScene(client: TestClient, name: string): Promise<Scene> {
     stranger,
     apiKey,
     mineOf: (role) => ({
-      own: (thing) => things[thing].own(role),
+      own: (thing) => {
+        if (!(thing in things)) throw new Error(`scene.ts has no ${thing}`);
+        return things[thing].own(role);
+      },
       fresh: (thing) => {
         const { fresh } = things[thing];
         if (!fresh) throw new Error(`scene.ts does not say how a new ${thing} is made`);

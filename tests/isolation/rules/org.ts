@@ -214,7 +214,8 @@ export const org: Rules = {
   },
   entities: {
     AuditLog: { inside: 'yes' },
-    User: { inside: 'yes' },
+    // The organisation is the viewer's, whoever is asked about; and a guest sees nobody's teams.
+    User: { inside: 'yes', GUEST: 'null' },
     Organization: { inside: 'yes' },
     OrganizationUsage: { inside: 'yes' },
     Team: { inside: 'yes', GUEST: 'null' },

@@ -31,9 +31,11 @@ export type FullRow<Cell> = Readonly<Record<Role, Cell | Later>>;
 /** Things of the scene, which ids point to. A new kind gets a line in tests/isolation/scene.ts. */
 export type Thing =
   | 'ApiKey'
+  | 'AuditLog'
   | 'Invite'
   | 'Notification'
   | 'Organization'
+  | 'OrganizationUsage'
   | 'Project'
   | 'Session'
   | 'Task'

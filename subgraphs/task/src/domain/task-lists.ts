@@ -12,7 +12,7 @@ import type { TaskStore } from '../data/store.ts';
 import { keysetOf, type Narrowing, NEWEST_FIRST, type TaskOrder } from '../data/task-lists.ts';
 import type { TaskRow } from '../data/tasks.ts';
 import { badInput } from './refusals.ts';
-import { looksAtTeams, type Sight, sightOf, visibleTo } from './task-policy.ts';
+import { canSeeProjects, looksAtTeams, type Sight, sightOf, visibleTo } from './task-policy.ts';
 import { wordsOf } from './task-search.ts';
 
 export interface TasksArgs extends PageArgs {
@@ -84,7 +84,9 @@ export function createTaskLists(store: TaskStore, { cursors }: { cursors: Cursor
         }
       });
       const position = starts.flatMap((start) => (start instanceof Error ? [] : start.position))[0] ?? null;
-      const asked = wellFormedOf(projectIds.filter((_, index) => !(starts[index] instanceof Error)));
+      const asked = canSeeProjects(viewer)
+        ? wellFormedOf(projectIds.filter((_, index) => !(starts[index] instanceof Error)))
+        : [];
       const query = { order: NEWEST_FIRST, page, position };
       const rows =
         asked.length === 0
@@ -106,7 +108,7 @@ export function createTaskLists(store: TaskStore, { cursors }: { cursors: Cursor
 
     /** How many tasks each project has, 10,000 at most, in the order of the ids. */
     async countForProjects(viewer: Viewer, projectIds: readonly string[]): Promise<number[]> {
-      const wellFormed = wellFormedOf(projectIds);
+      const wellFormed = canSeeProjects(viewer) ? wellFormedOf(projectIds) : [];
       if (wellFormed.length === 0) return projectIds.map(() => 0);
       const counts = await store.taskLists.countForProjects(viewer, wellFormed, visibleTo(viewer));
       const countOf = new Map(counts.map(({ projectId, count }) => [projectId, count]));

@@ -1,11 +1,13 @@
-import { canDelete, canUpdate } from '../domain/task-policy.ts';
+import { viewerOf } from '@taskflow/kit/call';
+import { canDelete, canSeeProjects, canUpdate } from '../domain/task-policy.ts';
 import type { TaskResolvers } from '../generated/graphql.ts';
 
 export const Task: TaskResolvers = {
   __resolveReference: ({ id }, { loaders }) => loaders.task.load(id),
   assignee: ({ assigneeId }) => (assigneeId === null ? null : { id: assigneeId }),
   creator: ({ creatorId }) => ({ id: creatorId }),
-  project: ({ projectId }) => (projectId === null ? null : { id: projectId }),
+  project: ({ projectId }, _, context) =>
+    projectId === null || !canSeeProjects(viewerOf(context)) ? null : { id: projectId },
   viewerCanUpdate: async (row, _, { loaders }) =>
     row.deletedAt === null && canUpdate(await loaders.sight(), row),
   viewerCanDelete: async (row, _, { loaders }) =>

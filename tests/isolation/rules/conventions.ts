@@ -2,7 +2,7 @@
 import { ANYBODY, compares, type Rules, SAME, SEEN_INSIDE } from './rule.ts';
 
 /** Everybody else is never given one: the parts of the log are null to them. */
-const BY_ADMINS = { inside: 'absent', ORG_ADMIN: 'yes' } as const;
+const BY_ADMINS = { inside: 'absent', ORG_ADMIN: 'yes', API_KEY: 'absent' } as const;
 
 export const conventions: Rules = {
   ids: {

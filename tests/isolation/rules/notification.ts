@@ -1,5 +1,13 @@
 /** Who may do what of schema/notification.graphql. An inbox belongs to one person; no role opens another’s. */
-import { EVERYBODY_INSIDE, NAMED_INSIDE, names, type Rules, SAME, SEEN_INSIDE } from './rule.ts';
+import {
+  EVERYBODY_INSIDE,
+  NAMED_INSIDE,
+  names,
+  type Rules,
+  SAME,
+  SEEN_BY_PEOPLE,
+  SEEN_INSIDE,
+} from './rule.ts';
 
 export const notification: Rules = {
   operations: {
@@ -22,7 +30,7 @@ export const notification: Rules = {
   types: {
     AuditLog: {
       says: 'Everybody of the organisation; what is in it is for an ORG_ADMIN.',
-      roles: SEEN_INSIDE,
+      roles: SEEN_BY_PEOPLE,
       fields: {
         'notification notificationExport': { inside: 'null', ORG_ADMIN: 'yes' },
       },

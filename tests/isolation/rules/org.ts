@@ -3,9 +3,11 @@ import {
   BY_ADMINS_ONLY,
   EVERYBODY_INSIDE,
   names,
+  PEOPLE_INSIDE,
   type Rules,
   SAME,
   SEEN_BUT_BY_GUESTS,
+  SEEN_BY_PEOPLE,
   SEEN_INSIDE,
 } from './rule.ts';
 
@@ -19,8 +21,8 @@ export const org: Rules = {
   operations: {
     'Query.organization': { says: 'Everybody, their own.', roles: EVERYBODY_INSIDE },
     'Query.auditLog': {
-      says: 'Everybody, their own; its parts are null but for an ORG_ADMIN.',
-      roles: EVERYBODY_INSIDE,
+      says: 'Everybody, their own; its parts are null but for an ORG_ADMIN. A key needs the scope ADMIN.',
+      roles: PEOPLE_INSIDE,
       isHistory: true,
     },
     'Query.teams': { says: 'Everybody but a guest.', roles: LISTED },
@@ -103,7 +105,7 @@ export const org: Rules = {
   types: {
     AuditLog: {
       says: 'Everybody of the organisation; what is in it is for an ORG_ADMIN.',
-      roles: SEEN_INSIDE,
+      roles: SEEN_BY_PEOPLE,
       fields: {
         id: SAME,
         'org orgExport': { inside: 'null', ORG_ADMIN: 'yes' },

@@ -145,6 +145,8 @@ export const ANY_PERSON = { ...ANYBODY, API_KEY: 'FORBIDDEN' } as const;
 export const NAMED_INSIDE = { inside: 'yes', OUTSIDER: 'NOT_FOUND' } as const;
 /** Objects that everybody of the organisation is given, as far as they see them at all. */
 export const SEEN_INSIDE = { inside: 'yes' } as const;
+/** The same, but for keys: what needs the scope ADMIN, or a person. */
+export const SEEN_BY_PEOPLE = { inside: 'yes', API_KEY: 'absent' } as const;
 /** Of an object that everybody is given: what it says to an ORG_ADMIN only, and to a key of theirs. */
 export const BY_ADMINS_ONLY = { MANAGER: 'null', MEMBER: 'null', GUEST: 'null' } as const;
 /** The shape of the organisation (teams and projects) is not for a guest. */

@@ -28,6 +28,8 @@ function complete<Cell>(row: Row<Cell>, absent: Cell, unless: Partial<FullRow<Ce
   const cellOf = (role: (typeof ROLES)[number]): Cell | Later => {
     const written = row[role];
     if (written !== undefined) return written;
+    // Who is never given the object reads none of its fields.
+    if (unless[role] === 'absent') return unless[role];
     if (role === 'API_KEY' && row.ORG_ADMIN !== undefined) return row.ORG_ADMIN;
     const isInside = (INSIDE as readonly string[]).includes(role);
     return (isInside ? row.inside : undefined) ?? unless[role] ?? absent;

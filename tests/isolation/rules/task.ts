@@ -9,6 +9,7 @@ import {
   type Rules,
   SAME,
   SEEN_BUT_BY_GUESTS,
+  SEEN_BY_PEOPLE,
   SEEN_INSIDE,
 } from './rule.ts';
 
@@ -68,7 +69,7 @@ export const task: Rules = {
   types: {
     AuditLog: {
       says: 'Everybody of the organisation; what is in it is for an ORG_ADMIN.',
-      roles: SEEN_INSIDE,
+      roles: SEEN_BY_PEOPLE,
       fields: {
         'task taskExport': { inside: 'null', ORG_ADMIN: 'yes' },
       },

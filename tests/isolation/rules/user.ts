@@ -11,6 +11,7 @@ import {
   type Row,
   type Rules,
   SAME,
+  SEEN_BY_PEOPLE,
   SEEN_INSIDE,
 } from './rule.ts';
 
@@ -21,11 +22,10 @@ const CHANGES_PEOPLE: Row<Outcome> = {
 };
 
 /** A token that nobody has. */
-const NEEDS_MAIL = {
+const NEEDS_MAIL: Row<Outcome> = {
   ...{ inside: 'NOT_FOUND', API_KEY: 'FORBIDDEN', OUTSIDER: 'NOT_FOUND', ANONYMOUS: 'NOT_FOUND' },
-} as const;
-/** A key without the scope ADMIN reads nothing of keys and invites. */
-const SEEN_BY_PEOPLE = { inside: 'yes', API_KEY: 'absent' } as const;
+};
+/** A key without the scope ADMIN reads nothing of invites. */
 const SEEN_BY_ADMINS = { inside: 'absent', ORG_ADMIN: 'yes', API_KEY: 'absent' } as const;
 
 export const user: Rules = {
@@ -208,7 +208,7 @@ export const user: Rules = {
   types: {
     AuditLog: {
       says: 'Everybody of the organisation; what is in it is for an ORG_ADMIN.',
-      roles: SEEN_INSIDE,
+      roles: SEEN_BY_PEOPLE,
       fields: {
         'user userExport': { inside: 'null', ORG_ADMIN: 'yes' },
       },
@@ -238,20 +238,20 @@ export const user: Rules = {
     },
     Session: {
       says: 'The person themselves.',
-      roles: SEEN_INSIDE,
+      roles: SEEN_BY_PEOPLE,
       fields: {
         'id createdAt lastActiveAt expiresAt endedAt device userAgent address isCurrent': SAME,
       },
     },
     SessionConnection: {
       says: 'Whoever asks.',
-      roles: SEEN_INSIDE,
+      roles: SEEN_BY_PEOPLE,
       fields: { 'edges nodes pageInfo totalCount': SAME },
     },
-    SessionEdge: { says: 'Whoever asks.', roles: SEEN_INSIDE, fields: { 'cursor node': SAME } },
+    SessionEdge: { says: 'Whoever asks.', roles: SEEN_BY_PEOPLE, fields: { 'cursor node': SAME } },
     SessionsPayload: {
       says: 'Whoever asks.',
-      roles: SEEN_INSIDE,
+      roles: SEEN_BY_PEOPLE,
       fields: { 'success userErrors sessions revokedCount syncId clientMutationId': SAME },
     },
     UserConnection: {

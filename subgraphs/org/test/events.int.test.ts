@@ -129,6 +129,60 @@ describe('facts that org consumes', () => {
     expect(await staysOf(grace)).toHaveLength(4);
   });
 
+  it('and an addition at the same moment leave nobody in a team who was removed', async () => {
+    const admin = aViewer();
+    const { orgId, userId } = admin;
+    const common = { orgId, actor: admin, requestId: 'test' };
+    const person = (id: string, version: number, status: string) => {
+      const after = { id, name: 'Grace', email: 'g@acme.test', role: 'MEMBER', status };
+      return makeFact({
+        type: 'member.updated',
+        ...common,
+        aggregate: { id, version },
+        ...{ before: after, after },
+      });
+    };
+    const founding = makeFact({
+      ...{ type: 'organization.founded', ...common, aggregate: { id: orgId, version: 1 } },
+      ...{ before: null, after: { name: 'Acme', founderId: userId } },
+    });
+    const people: string[] = Array.from({ length: 24 }, () => randomUUID());
+    const arrived = [founding, ...people.map((id) => person(id, 1, 'ACTIVE'))];
+    await org.deliver(...arrived);
+    await org.settled(...arrived);
+    const teamIds: string[] = [];
+    for (const name of ['One', 'Two']) {
+      const { teamCreate } = await org.ask(
+        ...([
+          admin,
+          'mutation ($name: String!) { teamCreate(input: { name: $name }) { team { id } } }',
+        ] as const),
+        { name },
+      );
+      teamIds.push(teamCreate.team.id);
+    }
+    const removals = people.map((id) => person(id, 2, 'REMOVED'));
+    const join = (id: string, teamId: string) =>
+      org.send(
+        ...([
+          admin,
+          'mutation ($input: TeamMemberAddInput!) { teamMemberAdd(input: $input) { success } }',
+        ] as const),
+        { input: { teamId, userId: id } },
+      );
+    const answers = await Promise.all([
+      ...people.flatMap((id) => teamIds.map((teamId) => join(id, teamId))),
+      org.deliver(...removals),
+    ]);
+    await org.settled(...removals);
+    expect(answers.flatMap((answer) => answer?.errors ?? [])).toEqual([]);
+    const { rows } = await behind.query(
+      'select count(*)::int as stays, count(*) filter (where left_at is null)::int as "isThere" from team_members where org_id = $1',
+      [orgId],
+    );
+    expect(rows).toEqual([{ stays: expect.any(Number), isThere: 0 }]);
+  });
+
   it('that cannot be handled become dead letters with the reason, and later facts of the same thing wait behind', async () => {
     const broken = { ...member(8, 'broken'), after: { id: viewer.userId } };
     const later = member(9, 'later');

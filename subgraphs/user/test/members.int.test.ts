@@ -135,6 +135,8 @@ describe('who changes members', () => {
     });
     expect(await asked(boss)).toMatchObject([can(false, false, false), can(true, true, true)]);
     expect(await asked(grace)).toMatchObject([can(false, false, false), can(false, false, false)]);
+    const key = { ...boss, viewer: { ...boss.viewer, scopes: ['READ', 'WRITE'] as const } };
+    expect(await asked(key)).toMatchObject([can(false, false, false), can(false, false, false)]);
     await act(boss, 'userRoleChange', { id: grace.user.id, role: 'ORG_ADMIN' });
     expect(await asked(boss)).toMatchObject([can(true, false, true), can(true, true, true)]);
     await act(boss, 'userSuspend', { id: grace.user.id });

@@ -109,6 +109,22 @@ describe('a suspended organisation', () => {
     ]);
   });
 
+  it('stays suspended when its name changes', async () => {
+    const ada = await scene.founder();
+    const suspended = changed(ada, 2, 'SUSPENDED');
+    const { orgId } = ada.viewer;
+    const renamed = makeFact({
+      type: 'organization.updated',
+      ...{ orgId, aggregate: { id: orgId, version: 3 }, actor: { userId: null }, requestId: 'operator' },
+      ...{ before: suspended.after, after: { ...suspended.after, name: 'Renamed' } },
+    });
+    await tell(suspended);
+    await scene.user.deliver(renamed, renamed);
+    await scene.user.settled(renamed);
+    expect(await stored(ada)).toEqual({ version: 3, isSuspended: true });
+    expect((await login(ada.email)).auth.success).toBe(false);
+  });
+
   it('is told again when the process died between telling and committing', async () => {
     const ada = await scene.founder();
     // What a crash leaves: the routers were told or not, and the fact was not handled. It is delivered again.

@@ -30,9 +30,9 @@ export function keepSecrets(dir: string, names: readonly string[]): Record<strin
 /** What the file holds; empty when there is none. */
 export const readSecrets = (dir: string): Record<string, string> => read(join(dir, 'secrets.json'));
 
-/** The variables that are keys: secret, and not an address with a password inside. */
+/** The variables that are keys: secret, needed, and not an address with a password inside. */
 export function isKey(variable: VariableDescription): boolean {
-  return variable.secret && !variable.name.endsWith('_URL');
+  return variable.secret && variable.requiredInProduction && !variable.name.endsWith('_URL');
 }
 
 /** A key ring is written `<key id>:<secret>`, as its development default shows. */

@@ -53,6 +53,8 @@ export interface ErrorDetails {
   /** CONFLICT only: the current entity, with its `__typename`, and what the winner changed. */
   current?: object | undefined;
   changedFields?: readonly string[] | undefined;
+  /** Fields of the mutation's payload beside its errors: what helps to try again. */
+  payload?: object | undefined;
 }
 
 /** An expected refusal. `message` is shown to the client as it is: a safe sentence without internals. */
@@ -104,7 +106,8 @@ export async function payloadOf<T extends object>(
     return { ...(await run()), success: true, userErrors: [], clientMutationId };
   } catch (error) {
     if (!(error instanceof DomainError) || !isUserErrorCode(error.code)) throw error;
-    const failed = { success: false, userErrors: [userErrorOf(error, error.code)], clientMutationId };
+    const refusal = { success: false, userErrors: [userErrorOf(error, error.code)], clientMutationId };
+    const failed = { ...error.details.payload, ...refusal };
     // The entity fields of T are absent from a failed payload; GraphQL answers null for them.
     return failed as unknown as Payload<T>;
   }

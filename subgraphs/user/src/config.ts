@@ -9,6 +9,7 @@ import {
   subgraphVariables,
   text,
 } from '@taskflow/kit/config';
+import { z } from 'zod';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -59,6 +60,15 @@ export const variables = {
   USER_EMAIL_TOKEN_TTL_MS: int(DAY_MS, { min: MINUTE_MS, max: 30 * DAY_MS }).describe(
     'How long mailed tokens to prove or change an address are good for.',
   ),
+  USER_SIGN_IN_PROVIDERS: signInProviders().describe(
+    'OpenID providers to sign in with, as JSON: [{"id": "google", "name": "Google", "issuer": "https://accounts.google.com", "clientId": "…", "clientSecret": "…"}].',
+  ),
+  USER_SIGN_IN_REDIRECT_URIS: text('http://localhost:4000/sign-in').describe(
+    'Addresses that providers may send people back to, comma-separated; the same as at the provider.',
+  ),
+  USER_SIGN_IN_KEY: keyRing('dev:insecure-for-production-user-sign-in-key').describe(
+    'Seals a sign-in between its two halves: "<key id>:<secret>", two comma-separated while rotating; the first seals.',
+  ),
   USER_LOCK_FAILURES_MAX: int(5, { min: 1, max: 100 }).describe(
     'Failed sign-ins of an account from one network address before it is locked there.',
   ),
@@ -66,6 +76,41 @@ export const variables = {
     'How long that lock lasts, and how long a failure is remembered.',
   ),
 };
+
+const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
+
+function signInProviders() {
+  const expectation = 'expected a JSON list of { id, name, issuer, clientId, clientSecret }, with https issuers';
+  const isSafe = (issuer: string) => {
+    const url = URL.parse(issuer);
+    return url?.protocol === 'https:' || (url?.protocol === 'http:' && LOOPBACK.includes(url.hostname));
+  };
+  const provider = z.object({
+    id: z.string().regex(/^[a-z0-9-]{1,40}$/),
+    name: z.string().min(1).max(100),
+    issuer: z.string().refine(isSafe),
+    clientId: z.string().min(1),
+    clientSecret: z.string().min(1),
+  });
+  return z
+    .string()
+    .transform((given, context) => {
+      const parsed = z.array(provider).safeParse(jsonOf(given));
+      if (parsed.success) return parsed.data;
+      context.addIssue({ code: 'custom', message: expectation });
+      return z.NEVER;
+    })
+    .prefault('[]')
+    .meta({ default: '[]', secret: true });
+}
+
+function jsonOf(given: string): unknown {
+  try {
+    return JSON.parse(given);
+  } catch {
+    return null;
+  }
+}
 
 export type UserConfig = Config<typeof variables>;
 

@@ -10,6 +10,7 @@ export type Database = ReturnType<typeof createDatabase>;
 export const unscopedTables = [
   'relay_lease', // who relays
   'accounts', // a person, who may be a member of several organisations
+  'identities', // who an account is at an OpenID provider
   'signing_keys', // the service's own
   'login_attempts', // counted before anybody is signed in, for unknown addresses as well
 ];

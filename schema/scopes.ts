@@ -34,6 +34,7 @@ export const scopes: Readonly<Record<string, NeededScope>> = {
   'Mutation.sessionRevokeAll': 'PERSON',
   'Mutation.sessionSwitchOrganization': 'PERSON',
   'Mutation.userUpdate': 'PERSON',
+  'Mutation.identityUnlink': 'PERSON',
   'Mutation.organizationLeave': 'PERSON',
   'Mutation.userDataExport': 'PERSON',
   'Query.dataExports': 'PERSON',

@@ -80,7 +80,8 @@ export const variables = {
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
 function signInProviders() {
-  const expectation = 'expected a JSON list of { id, name, issuer, clientId, clientSecret }, with https issuers';
+  const expectation =
+    'expected a JSON list of { id, name, issuer, clientId, clientSecret }, with https issuers';
   const isSafe = (issuer: string) => {
     const url = URL.parse(issuer);
     return url?.protocol === 'https:' || (url?.protocol === 'http:' && LOOPBACK.includes(url.hostname));

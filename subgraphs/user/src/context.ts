@@ -10,6 +10,7 @@ import type { OwnSessions } from './domain/own-sessions.ts';
 import type { PasswordChanges } from './domain/password-changes.ts';
 import type { People } from './domain/people.ts';
 import type { Profiles } from './domain/profiles.ts';
+import type { ProviderSignIn } from './domain/provider-sign-in.ts';
 import type { SentInvites } from './domain/sent-invites.ts';
 import type { Client, Sessions } from './domain/sessions.ts';
 import type { Usage } from './domain/usage.ts';
@@ -29,6 +30,7 @@ export interface Context extends RequestContext {
   passwordChanges: PasswordChanges;
   people: People;
   profiles: Profiles;
+  providerSignIn: ProviderSignIn;
   sentInvites: SentInvites;
   sessions: Sessions;
   usage: Usage;
@@ -48,6 +50,7 @@ export interface ContextDeps {
   passwordChanges: PasswordChanges;
   people: People;
   profiles: Profiles;
+  providerSignIn: ProviderSignIn;
   sentInvites: SentInvites;
   sessions: Sessions;
   usage: Usage;

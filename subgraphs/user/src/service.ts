@@ -16,6 +16,7 @@ import type { UserConfig } from './config.ts';
 import { createContextFactory } from './context.ts';
 import { createControl } from './data/control.ts';
 import { createDatabase, unscopedTables } from './data/database.ts';
+import { createIdentityProviders } from './data/identity-providers.ts';
 import { createLoginWindows } from './data/login-windows.ts';
 import { createPlanNews } from './data/plan-news.ts';
 import { createRequestLimits } from './data/request-limits.ts';
@@ -37,6 +38,7 @@ import { createPasswords } from './domain/passwords.ts';
 import { createPeople } from './domain/people.ts';
 import { createProfiles } from './domain/profiles.ts';
 import { createProofOfIdentity } from './domain/proof-of-identity.ts';
+import { createProviderSignIn } from './domain/provider-sign-in.ts';
 import { createSentInvites } from './domain/sent-invites.ts';
 import { createSessions } from './domain/sessions.ts';
 import { createSigningKeys } from './domain/signing-keys.ts';
@@ -125,6 +127,11 @@ export function createService(
   const accounts = createAccounts(store, { passwords, proof, sessions, addresses });
   const ttlMs = config.USER_INVITE_TTL_MS;
   const invites = createInvites(store, { passwords, proof, sessions, addresses, control, mails, ttlMs });
+  const providerSignIn = createProviderSignIn(store, {
+    ...{ accounts, invites, passwords, sealer: createSealer(parseKeyRing(config.USER_SIGN_IN_KEY)) },
+    providers: createIdentityProviders(config.USER_SIGN_IN_PROVIDERS, log),
+    redirectUris: config.USER_SIGN_IN_REDIRECT_URIS.split(',').map((uri) => uri.trim()),
+  });
   const sentInvites = createSentInvites(store, { mails, cursors, ttlMs });
   const members = createMembers(store, { control });
   const apiKeys = createApiKeys(store, { control, cursors });
@@ -153,7 +160,7 @@ export function createService(
     log,
     context: createContextFactory({
       ...{ accounts, addresses, apiKeys, auditLog, invites, members, memberships, ownSessions },
-      ...{ passwordChanges, people, profiles, sentInvites, sessions, usage },
+      ...{ passwordChanges, people, profiles, providerSignIn, sentInvites, sessions, usage },
     }),
     probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },
     routes: {
@@ -162,6 +169,7 @@ export function createService(
     anonymousFields: [
       ...['register', 'login', 'tokenRefresh', 'inviteAccept', 'apiKeyIdentify'],
       ...['passwordResetRequest', 'passwordReset', 'emailVerify', 'emailChangeConfirm'],
+      ...['signInProviders', 'signInStart', 'signInComplete'],
     ],
     neededScope,
     ...(observe ? { observe } : {}),

@@ -180,9 +180,14 @@ describe('a person with an account', () => {
 describe('a sign-in', () => {
   it('happens once: neither flow nor callback can be used again', async () => {
     const input = { ...(await returning(known('once'))), organizationName: 'Acme' };
-    const all = await Promise.all(Array.from({ length: 5 }, () => complete(input)));
-    expect(all.filter(({ payload }) => payload.success)).toHaveLength(1);
+    expect((await complete(input)).payload.success).toBe(true);
     expect(codes(await complete(input))).toEqual([['INVALID_CREDENTIALS', null]]);
+    const again = await returning(known('hasty'));
+    const all = await Promise.all(
+      Array.from({ length: 5 }, () => complete({ ...again, organizationName: 'Acme' })),
+    );
+    // A provider that sees a code twice may take back what it gave for it the first time.
+    expect(all.filter(({ payload }) => payload.success).length).toBeLessThanOrEqual(1);
   });
 
   it('belongs to the browser that began it: another flow, state or code is refused', async () => {
@@ -267,7 +272,6 @@ it('providers are read from one variable, and only secure ones', () => {
   };
   expect(read([google])).toEqual([google]);
   for (const wrong of [
-    '',
     'google',
     '{}',
     [{ ...google, issuer: 'http://accounts.google.com' }],

@@ -8,6 +8,7 @@ import type { Behind } from '../../kit/behind.ts';
  */
 const WITHOUT_ORG_ID: Readonly<Record<string, { rows: string } | { reason: string }>> = {
   'user.accounts': { rows: 'id in (select id from members where org_id = $1::uuid)' },
+  'user.identities': { rows: 'account_id in (select id from members where org_id = $1::uuid)' },
   'user.login_attempts': { reason: 'counted by address, before anybody is signed in' },
   'user.signing_keys': { reason: 'the service’s own' },
   relay_lease: { reason: 'who relays' },

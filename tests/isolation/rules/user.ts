@@ -27,6 +27,12 @@ const NEEDS_MAIL: Row<Outcome> = {
 };
 /** A key without the scope ADMIN reads nothing of invites. */
 const SEEN_BY_ADMINS = { inside: 'absent', ORG_ADMIN: 'yes', API_KEY: 'absent' } as const;
+const EMPTY_FOR_ANYBODY = { inside: 'empty', OUTSIDER: 'empty', ANONYMOUS: 'empty' } as const;
+const NO_FLOW: Row<Outcome> = {
+  ...{ inside: 'INVALID_CREDENTIALS', OUTSIDER: 'INVALID_CREDENTIALS', ANONYMOUS: 'INVALID_CREDENTIALS' },
+  API_KEY: 'FORBIDDEN',
+};
+const UNLINKS_NOTHING = { inside: 'NOT_FOUND', OUTSIDER: 'NOT_FOUND', API_KEY: 'FORBIDDEN' } as const;
 
 export const user: Rules = {
   operations: {
@@ -122,6 +128,22 @@ export const user: Rules = {
       says: 'Anybody who has the token; this one nobody has.',
       roles: NEEDS_MAIL,
       example: ({ unique }) => ({ input: { token: 'pwd_x', newPassword: unique('another horse ') } }),
+    },
+    'Query.signInProviders': { says: 'Anybody; none is set up here.', roles: EMPTY_FOR_ANYBODY },
+    'Mutation.signInStart': {
+      says: 'Anybody, with a provider that is set up; here none is.',
+      roles: NEEDS_MAIL,
+      example: () => ({ input: { provider: 'google', redirectUri: 'http://localhost:4000/sign-in' } }),
+    },
+    'Mutation.signInComplete': {
+      says: 'Anybody who comes back from a provider; nobody has been at one.',
+      roles: NO_FLOW,
+      example: () => ({ input: { flowToken: 'x', callbackUrl: 'http://localhost:4000/sign-in?code=x' } }),
+    },
+    'Mutation.identityUnlink': {
+      says: 'Everybody, their own; nobody has one.',
+      roles: UNLINKS_NOTHING,
+      example: () => ({ input: { provider: 'google' } }),
     },
     'Mutation.emailVerificationSend': {
       says: 'Everybody, to their own address.',
@@ -221,12 +243,29 @@ export const user: Rules = {
         emailVerifiedAt: { inside: 'self', ORG_ADMIN: 'yes', API_KEY: 'yes' },
         'viewerCanChangeRole viewerCanSuspend viewerCanRemove': SAME,
         memberships: { inside: 'self', API_KEY: 'null' },
+        identities: { inside: 'self', API_KEY: 'null' },
       },
     },
     OrganizationUsage: {
       says: 'Everybody, their own; the numbers are for an ORG_ADMIN.',
       roles: SEEN_INSIDE,
       fields: { members: BY_ADMINS_ONLY },
+    },
+    Identity: {
+      says: 'The person themselves.',
+      roles: SEEN_INSIDE,
+      fields: { 'provider providerName email createdAt lastUsedAt': SAME },
+    },
+    SignInProvider: { says: 'Anybody.', roles: ANYBODY, fields: { 'id name': SAME } },
+    SignInStartPayload: {
+      says: 'Whoever asks.',
+      roles: ANYBODY,
+      fields: { 'success userErrors authorizationUrl flowToken syncId clientMutationId': SAME },
+    },
+    IdentityUnlinkPayload: {
+      says: 'Whoever asks.',
+      roles: SEEN_INSIDE,
+      fields: { 'success userErrors user syncId clientMutationId': SAME },
     },
     Membership: {
       says: 'The person themselves.',
@@ -307,7 +346,7 @@ export const user: Rules = {
       roles: ANYBODY,
       fields: {
         'success userErrors accessToken accessTokenExpiresAt refreshToken user': SAME,
-        'syncId clientMutationId': SAME,
+        'flowToken syncId clientMutationId': SAME,
       },
     },
     UserPayload: {

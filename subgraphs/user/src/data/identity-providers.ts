@@ -75,7 +75,10 @@ export function createIdentityProviders(providers: readonly ProviderSettings[], 
       return await work();
     } catch (error) {
       const { code, error: reason } = error as { code?: string; error?: string };
-      log.info({ provider: provider.id, code, reason, type: (error as Error).name }, 'a sign-in did not succeed');
+      log.info(
+        { provider: provider.id, code, reason, type: (error as Error).name },
+        'a sign-in did not succeed',
+      );
       throw isOutage(error) ? new ProviderAway(provider.id) : new SignInRefused(provider.id);
     }
   }

@@ -5,6 +5,7 @@ import { accountQueries, accountsIn } from './accounts.ts';
 import { apiKeyQueries, apiKeysIn } from './api-keys.ts';
 import { credentialTokenQueries, credentialTokensIn } from './credential-tokens.ts';
 import { type Database, sqlOf } from './database.ts';
+import { identitiesIn, identityQueries } from './identities.ts';
 import { inviteQueries, invitesIn } from './invites.ts';
 import { type LockRule, loginAttemptQueries } from './login-attempts.ts';
 import { memberQueries, membersIn } from './members.ts';
@@ -31,6 +32,7 @@ export function createUserStore(database: Database, lockRule: LockRule) {
     accounts: accountQueries(database),
     apiKeys: apiKeyQueries(database),
     credentialTokens: credentialTokenQueries(database),
+    identities: identityQueries(database),
     invites: inviteQueries(database),
     loginAttempts: loginAttemptQueries(database, lockRule),
     members: memberQueries(database),
@@ -46,6 +48,7 @@ const jobFor = (sql: Sql, orgId: string) => ({
   ...transactionFor(sql, orgId),
   accounts: accountsIn(sql),
   credentialTokens: credentialTokensIn(sql),
+  identities: identitiesIn(sql),
   /** The same transaction in another organisation of the same person. */
   inOrg: (otherId: string): UserTx => transactionFor(sql, otherId),
 });

@@ -8,6 +8,7 @@ import type { InviteRow } from '../data/invites.ts';
 import type { MemberRow } from '../data/members.ts';
 import type { OwnFact } from '../data/outbox.ts';
 import type { JobTx, UserStore } from '../data/store.ts';
+import type { Vouch } from './accounts.ts';
 import type { EmailAddresses } from './email-addresses.ts';
 import { emailOf, nameOf, newPasswordOf } from './input-rules.ts';
 import { holdInviter, inviteMail } from './inviting.ts';
@@ -45,7 +46,7 @@ export interface InviteDeps {
 }
 
 /** Who accepts: an account that was there and proved itself, or one to be made. */
-interface Newcomer {
+export interface Newcomer {
   readonly id: string;
   readonly name: string;
   /** Null where the account exists. */
@@ -104,35 +105,48 @@ export function createInvites(
     async accept(client: Client, input: InviteAccept): Promise<SignedIn> {
       const name = nameOf(input.name, 'name');
       const password = newPasswordOf(input.password);
-      const token = parseToken('inv', input.token);
-      const invite = token && (await store.invites.findOpen(token.orgId, token.hash));
-      if (!invite) throw badInvite();
-      const newcomer = await identify(invite.email, { name, password }, client);
-      const joined = await store.job(token.orgId, async (tx) => {
-        if (!(await tx.invites.lockOpen(invite.id))) throw badInvite();
-        if (await tx.organizations.isSuspended()) throw badInvite();
-        const { member, fact } = await admit(tx, invite, newcomer, client);
-        if (!(await tx.invites.accept(invite.id, member.id))) throw badInvite();
-        const opened = await sessions.open(tx, member, client);
-        // The token of an invite proves no address: whoever invites sees it too.
-        const isNew = newcomer.passwordHash !== null;
-        const mails = isNew ? [await addresses.verificationOf(tx, member, client)] : [];
-        await tx.appendFacts(fact, ...mails);
-        await tx.audit(
-          { ...client, actorId: member.id, sessionId: opened.sessionId },
-          {
-            ...{ action: 'invite.accepted', target: { type: 'invite', id: invite.id } },
-            after: { memberId: member.id, name: member.name, email: member.email, role: member.role },
-          },
-        );
-        await tx.quota.take(MEMBERS);
-        return { member, opened, syncId: syncIdOf(fact) };
-      });
-      // Who comes back was refused by the routers until now.
-      if (joined.member.epoch > 1) await control.readmitUser(standingOf(joined.member));
-      return sessions.signIn(joined.member, joined.opened, joined.syncId);
+      return join(client, input.token, (email) => identify(email, { name, password }, client), null);
     },
+
+    join,
   };
+
+  /** Whoever `identify` takes the owner of the invited address for joins, vouched for or not, and the token is used. */
+  async function join(
+    client: Client,
+    tokenText: string,
+    identify: (email: string) => Promise<Newcomer>,
+    vouch: Vouch | null,
+  ): Promise<SignedIn> {
+    const token = parseToken('inv', tokenText);
+    const invite = token && (await store.invites.findOpen(token.orgId, token.hash));
+    if (!invite) throw badInvite();
+    const newcomer = await identify(invite.email);
+    const joined = await store.job(token.orgId, async (tx) => {
+      if (!(await tx.invites.lockOpen(invite.id))) throw badInvite();
+      if (await tx.organizations.isSuspended()) throw badInvite();
+      const { member, fact } = await admit(tx, invite, newcomer, client);
+      if (!(await tx.invites.accept(invite.id, member.id))) throw badInvite();
+      await vouch?.(tx, member);
+      const opened = await sessions.open(tx, member, client);
+      // The token of an invite proves no address: whoever invites sees it too.
+      const isUnproved = newcomer.passwordHash !== null && vouch === null;
+      const mails = isUnproved ? [await addresses.verificationOf(tx, member, client)] : [];
+      await tx.appendFacts(fact, ...mails);
+      await tx.audit(
+        { ...client, actorId: member.id, sessionId: opened.sessionId },
+        {
+          ...{ action: 'invite.accepted', target: { type: 'invite', id: invite.id } },
+          after: { memberId: member.id, name: member.name, email: member.email, role: member.role },
+        },
+      );
+      await tx.quota.take(MEMBERS);
+      return { member, opened, syncId: syncIdOf(fact) };
+    });
+    // Who comes back was refused by the routers until now.
+    if (joined.member.epoch > 1) await control.readmitUser(standingOf(joined.member));
+    return sessions.signIn(joined.member, joined.opened, joined.syncId);
+  }
 
   async function identify(
     email: string,

@@ -15,20 +15,22 @@ import { randomBytes } from 'node:crypto';
 import { DomainError } from '@taskflow/kit/errors';
 import type { Viewer } from '@taskflow/kit/identity';
 import type { Sealer } from '@taskflow/kit/seal';
+import { v7 as uuidv7 } from 'uuid';
+import type { AccountRow } from '../data/accounts.ts';
 import {
   type Flow,
   type IdentityProviders,
-  ProviderAway,
   type ProvedIdentity,
+  ProviderAway,
   type ProviderSettings,
   SignInRefused,
 } from '../data/identity-providers.ts';
-import type { JobTx, UserStore } from '../data/store.ts';
-import type { Accounts } from './accounts.ts';
+import type { UserStore } from '../data/store.ts';
+import type { Accounts, Vouch } from './accounts.ts';
 import { isEmail, nameOf, normalizedEmail } from './input-rules.ts';
-import type { Invites } from './invites.ts';
+import type { Invites, Newcomer } from './invites.ts';
 import type { Passwords } from './passwords.ts';
-import { badInput, conflict, notFound } from './refusals.ts';
+import { badInput, badInvite, conflict } from './refusals.ts';
 import type { Client, SignedIn } from './sessions.ts';
 
 export interface SignInStart {
@@ -87,7 +89,7 @@ export function createProviderSignIn(store: UserStore, deps: ProviderSignInDeps)
 
   function providerOf(id: string): ProviderSettings {
     const provider = providers.find(id);
-    if (!provider) throw notFound('The provider', 'provider');
+    if (!provider) throw unknownProvider();
     return provider;
   }
 
@@ -111,8 +113,8 @@ export function createProviderSignIn(store: UserStore, deps: ProviderSignInDeps)
 
   /** Links the identity, or notes its use, in the transaction that signs in; the provider proved the address as well. */
   const linking =
-    ({ issuer, subject, email }: Word) =>
-    async (tx: JobTx, account: { id: string; email: string }): Promise<void> => {
+    ({ issuer, subject, email }: Word): Vouch =>
+    async (tx, account) => {
       const isLinked = await tx.identities.use({ issuer, subject, email, accountId: account.id });
       if (!isLinked) throw startAgain(); // linked to somebody else between the look and the write
       if (account.email === email) await tx.accounts.verifyEmail(account.id);
@@ -125,7 +127,10 @@ export function createProviderSignIn(store: UserStore, deps: ProviderSignInDeps)
     async start({ provider: id, redirectUri }: SignInStart): Promise<{ url: string; flowToken: string }> {
       const provider = providerOf(id);
       if (!redirectUris.includes(redirectUri)) {
-        throw badInput('redirectUri', 'People are not sent back to this address. Ask the operator to allow it.');
+        throw badInput(
+          'redirectUri',
+          'People are not sent back to this address. Ask the operator to allow it.',
+        );
       }
       const { url, flow } = await asked(() => providers.begin(provider, redirectUri));
       return { url, flowToken: seal(flow, FLOW) };
@@ -147,17 +152,19 @@ export function createProviderSignIn(store: UserStore, deps: ProviderSignInDeps)
       const flowToken = () => seal(word, WORD);
       try {
         if (input.inviteToken) {
-          const newcomer = account
-            ? { id: account.id, name: nameIn(word), passwordHash: null }
-            : { name: nameIn(word), passwordHash: await unusablePassword() };
-          return await invites.join(client, input.inviteToken, { ...newcomer, email: word.email }, link);
+          const join = (email: string) => newcomerOf(word, account, email);
+          return await invites.join(client, input.inviteToken, join, link);
         }
         if (account) return await accounts.signInBy(account, client, link);
         if (!input.organizationName) throw needsOrganization(flowToken());
         const name = nameOf(nameIn(word), 'name');
         const organizationName = nameOf(input.organizationName, 'organizationName');
         const passwordHash = await unusablePassword();
-        return await accounts.found(client, { email: word.email, name, organizationName, passwordHash }, link);
+        return await accounts.found(
+          client,
+          { email: word.email, name, organizationName, passwordHash },
+          link,
+        );
       } catch (error) {
         throw withFlowToken(error, flowToken);
       }
@@ -178,7 +185,7 @@ export function createProviderSignIn(store: UserStore, deps: ProviderSignInDeps)
       const issuer = providers.find(provider)?.issuer ?? provider;
       await store.job(viewer.orgId, async (tx) => {
         const count = await tx.identities.unlink(viewer.userId, issuer);
-        if (count === 0) throw notFound('The identity', 'provider');
+        if (count === 0) throw unknownProvider();
         await tx.audit(
           { actorId: viewer.userId, ...client },
           { action: 'identity.unlinked', target: { type: 'identity', id: null }, before: { provider } },
@@ -186,6 +193,13 @@ export function createProviderSignIn(store: UserStore, deps: ProviderSignInDeps)
       });
     },
   };
+
+  /** An invite is to one address: that of the account, or the one that the provider vouches for. */
+  async function newcomerOf(word: Word, account: AccountRow | null, invited: string): Promise<Newcomer> {
+    if (invited !== (account?.email ?? word.email)) throw badInvite();
+    if (account) return { id: account.id, name: nameIn(word), passwordHash: null };
+    return { id: uuidv7(), name: nameOf(nameIn(word), 'name'), passwordHash: await unusablePassword() };
+  }
 
   async function isProvedHere(accountId: string): Promise<boolean> {
     return (await store.accounts.emailVerifiedAt([accountId])).length === 1;
@@ -221,6 +235,8 @@ async function asked<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+const unknownProvider = () =>
+  new DomainError('NOT_FOUND', 'There is no such provider.', { field: 'provider' });
 const refused = (message: string) => new DomainError('INVALID_CREDENTIALS', message);
 /** The same for a forged flow, an old one, another browser's, and whatever the provider refuses. */
 const startAgain = () => refused('The sign-in was not completed. Please start again.');
@@ -236,5 +252,8 @@ const needsOrganization = (flowToken: string) =>
 function withFlowToken(error: unknown, flowToken: () => string): unknown {
   const isTheirs = error instanceof DomainError && ['BAD_USER_INPUT', 'NOT_FOUND'].includes(error.code);
   if (!isTheirs || error.details.payload) return error;
-  return new DomainError(error.code, error.message, { ...error.details, payload: { flowToken: flowToken() } });
+  return new DomainError(error.code, error.message, {
+    ...error.details,
+    payload: { flowToken: flowToken() },
+  });
 }

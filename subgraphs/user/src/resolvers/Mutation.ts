@@ -47,6 +47,21 @@ export const Mutation: MutationResolvers = {
   login: (_, { input }, context) =>
     payloadOf(input, () => establish(context, context.accounts.login(context.client, input))),
 
+  signInStart: (_, { input }, context) =>
+    payloadOf(input, async () => {
+      const { url, flowToken } = await context.providerSignIn.start(input);
+      return { authorizationUrl: url, flowToken, syncId: null };
+    }),
+
+  signInComplete: (_, { input }, context) =>
+    payloadOf(input, () => establish(context, context.providerSignIn.complete(context.client, input))),
+
+  identityUnlink: (_, { input }, context) =>
+    payloadOf(input, async () => {
+      await context.providerSignIn.unlink(viewerOf(context), context.client, input.provider);
+      return { user: await viewerAs(context), syncId: null };
+    }),
+
   tokenRefresh: (_, { input }, context) =>
     payloadOf(input, () =>
       establish(context, context.sessions.refresh(context.client, refreshTokenOf(input, context))),

@@ -9,6 +9,7 @@ export const Query: QueryResolvers = {
   // The routers ask as nobody: whoever is signed in has no business here.
   apiKeyIdentify: (_, { organizationId, hash }, context) =>
     context.viewer ? null : context.apiKeys.identify(organizationId, hash),
+  signInProviders: (_, _args, { providerSignIn }) => providerSignIn.listProviders(),
   users: (_, args, context) => context.people.list(viewerOf(context), args),
   sessions: (_, args, context) => context.ownSessions.list(viewerOf(context), args),
 };

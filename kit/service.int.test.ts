@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseKeyRing } from './config.ts';
 import { DomainError } from './errors.ts';
-import { signContext, type Viewer, verifyEstablished } from './identity.ts';
+import { type Scope, signContext, type Viewer, verifyEstablished } from './identity.ts';
 import { createLog } from './log.ts';
 import { createGraphqlService, type GraphqlServiceOptions, type RequestContext } from './service.ts';
 
@@ -119,6 +119,55 @@ function ask(url: string, query: string, viewer: Viewer | null = ada) {
 }
 
 const codeOf = (answer: { body: GraphqlBody }) => answer.body.errors?.[0]?.extensions.code;
+
+describe('an API key', () => {
+  const key = (...scopes: Scope[]): Viewer => ({ ...ada, scopes });
+  const neededScope = (type: string, field: string) =>
+    field === 'login' ? 'PERSON' : field === 'number' ? 'ADMIN' : type === 'Mutation' ? 'WRITE' : 'READ';
+  const allowed: [string, Viewer][] = [
+    ['{ me }', key('READ')],
+    ['{ me number }', key('READ', 'ADMIN')],
+    ['mutation { other }', key('WRITE')],
+    ['{ __typename }', key('WRITE')],
+    ['{ _entities(representations: [{ __typename: "Thing", id: "1" }]) { __typename } }', key('WRITE')],
+    ['query Other { number } query Mine { me }', key('READ')],
+  ];
+  const refused: [string, Viewer, string][] = [
+    ['{ me }', key('WRITE', 'ADMIN'), 'The API key lacks the scope READ, which me needs.'],
+    ['mutation { other }', key('READ', 'ADMIN'), 'The API key lacks the scope WRITE, which other needs.'],
+    ['{ me number }', key('READ', 'WRITE'), 'The API key lacks the scope ADMIN, which number needs.'],
+    ['{ x: number }', key('READ'), 'The API key lacks the scope ADMIN, which number needs.'],
+    ['{ ...F } fragment F on Query { ... { number } }', key('READ'), 'lacks the scope ADMIN'],
+    ['{ me number @skip(if: true) }', key('READ'), 'lacks the scope ADMIN'],
+    ['{ __schema { queryType { name } } }', key('WRITE'), 'lacks the scope READ'],
+    ['mutation { login { user } }', key('READ', 'WRITE', 'ADMIN'), 'login is for people'],
+    ['{ me }', key(), 'lacks the scope READ'],
+  ];
+  const send = (url: string, query: string, viewer: Viewer) => {
+    const body = JSON.stringify({ query, ...(query.includes('Mine') ? { operationName: 'Mine' } : {}) });
+    return post(url, body, { 'taskflow-context': signContext(ring, claimsOf(viewer), body) });
+  };
+
+  it.each(allowed)('does what its scopes cover: %s', async (query, viewer) => {
+    const { service } = await startThing({ neededScope });
+    const answer = await send(service.url, query, viewer);
+    expect([answer.status, answer.body.errors]).toEqual([200, undefined]);
+  });
+
+  it.each(refused)('is refused the rest before any resolver runs: %s', async (query, viewer, message) => {
+    const { service, counts } = await startThing({ neededScope });
+    const answer = await send(service.url, query, viewer);
+    expect([answer.status, codeOf(answer), counts.resolved]).toEqual([403, 'FORBIDDEN', 0]);
+    expect(answer.body.errors?.[0]?.message).toContain(message);
+  });
+
+  it('reads, and changes nothing, where a service says nothing about keys', async () => {
+    const { service } = await startThing();
+    const all = key('READ', 'WRITE', 'ADMIN');
+    expect((await send(service.url, '{ me }', all)).status).toBe(200);
+    expect((await send(service.url, 'mutation { other }', all)).status).toBe(403);
+  });
+});
 
 describe('a call without a valid signed context', () => {
   const queries = [

@@ -155,16 +155,19 @@ describe('a reference', () => {
     }
   });
 
-  test('that is absent, foreign, malformed or suspended is refused alike, in taskCreate and in taskUpdate', async () => {
+  test('that is absent, foreign, malformed, suspended or removed is refused alike, in taskCreate and in taskUpdate', async () => {
     const other = anOrganization(service);
-    const [foreignProject, foreigner, suspended] = [
+    const [foreignProject, foreigner, suspended, removed] = [
       await other.project(),
       await other.joins(),
       await acme.joins(),
+      await acme.joins(),
     ];
     await acme.changes(suspended.viewer, 'MEMBER', 'SUSPENDED');
+    await acme.changes(removed.viewer, 'MEMBER', 'REMOVED');
     const task = await aTask(ada);
-    const people = [randomUUID(), foreigner.viewer.userId, suspended.viewer.userId, 'x'];
+    const gone = [suspended.viewer.userId, removed.viewer.userId];
+    const people = [randomUUID(), foreigner.viewer.userId, ...gone, 'x'];
     const projects = [randomUUID(), foreignProject.id, 'x'];
     const inputs = [
       ...people.map((assigneeId) => ({ assigneeId })),
@@ -177,12 +180,12 @@ describe('a reference', () => {
       const answers = await Promise.all(
         inputs.map((input) => ada.send(mutation, { input: { ...base, ...input } })),
       );
-      expect(new Set(answers.slice(0, 4).map(({ text }) => text)).size).toBe(1);
-      expect(new Set(answers.slice(4).map(({ text }) => text)).size).toBe(1);
+      expect(new Set(answers.slice(0, 5).map(({ text }) => text)).size).toBe(1);
+      expect(new Set(answers.slice(5).map(({ text }) => text)).size).toBe(1);
       expect(answers[0]?.text).toContain(
         '"code":"NOT_FOUND","message":"The person was not found.","field":"assigneeId"',
       );
-      expect(answers[4]?.text).toContain(
+      expect(answers[5]?.text).toContain(
         '"code":"NOT_FOUND","message":"The project was not found.","field":"projectId"',
       );
     }

@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { createLog } from '@taskflow/kit/log';
 import { createRedis } from '@taskflow/kit/redis';
 import { bytesOf } from '@taskflow/tests/kit/client';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { until } from '@taskflow/tests/kit/until';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { readUserConfig } from '../src/config.ts';
+import { createService } from '../src/service.ts';
 import {
   ABSENT,
   ACCEPT,
@@ -387,6 +390,46 @@ describe('the routers', () => {
     const token = await scene.invite(ada, grace.email);
     await scene.send(ACCEPT, { token, name: 'Grace', password: PASSWORD });
     expect(await standing()).toBe('6 ACTIVE');
+  });
+});
+
+describe('a service that died between the commit and telling', () => {
+  it('is made up for by whichever starts next: members and organisations', async () => {
+    const { redis, user } = scene;
+    const [grace, eve] = [await scene.colleague(ada), await scene.founder('Eve')];
+    // What the transactions of userSuspend and of the fact organization.suspended leave, without what follows them.
+    await scene.sql(
+      `update members set status = 'SUSPENDED', epoch = epoch + 1, version = version + 1, updated_at = now() where id = $1`,
+      [grace.user.id],
+    );
+    await scene.sql(
+      `update organizations set suspended_at = now(), version = version + 1, updated_at = now() where org_id = $1`,
+      [eve.viewer.orgId],
+    );
+    const connections = createRedis({ ...redis, log: createLog({ process: 'test', level: 'silent' }) });
+    const { database } = user;
+    const next = createService(
+      readUserConfig({
+        ...{ LOG_LEVEL: 'silent', USER_PORT: '0', REDIS_URL: redis.url },
+        ...{ USER_DATABASE_URL: database.appUrl, USER_SYSTEM_DATABASE_URL: database.systemUrl },
+      }),
+      { redisPrefix: redis.prefix },
+    );
+    onTestFinished(async () => {
+      await next.stop();
+      await connections.close();
+    });
+    await connections.whenReady();
+    const { commands, keys } = connections;
+    const standings = () =>
+      Promise.all([
+        commands.get(keys.memberStanding(ada.viewer.orgId, grace.user.id)),
+        commands.get(keys.organizationStanding(eve.viewer.orgId)),
+      ]);
+    expect(await standings()).toEqual([null, null]);
+    await next.start();
+    await until('both to be told', async () => (await standings()).every((standing) => standing !== null));
+    expect(await standings()).toEqual(['2 SUSPENDED', '2 SUSPENDED']);
   });
 });
 

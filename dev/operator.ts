@@ -43,15 +43,14 @@ function findCommands(): Map<string, string[]> {
 const load = async (file: string) => ((await import(file)) as { command: OperatorCommand }).command;
 
 async function printHelp(commands: Map<string, string[]>): Promise<void> {
-  const rows = await Promise.all(
-    [...commands].sort().map(async ([words, [file = '']]) => {
-      const { usage, summary } = await load(file);
-      return { call: `${words} ${usage}`.trim(), summary };
-    }),
+  const width = Math.max(...[...commands.keys()].map(({ length }) => length));
+  const lines = await Promise.all(
+    [...commands]
+      .sort()
+      .map(async ([words, [file = '']]) => `  ${words.padEnd(width)}   ${(await load(file)).summary}`),
   );
-  const width = Math.max(...rows.map(({ call }) => call.length));
-  const lines = rows.map(({ call, summary }) => `  ${call.padEnd(width)}   ${summary}`);
-  process.stdout.write(`Usage: npm run operator -- <command> [arguments]\n\n${lines.join('\n')}\n`);
+  const head = 'Usage: npm run operator -- <command> [arguments]      <command> --help shows the arguments';
+  process.stdout.write(`${head}\n\n${lines.join('\n')}\n`);
 }
 
 /** The exit code. */

@@ -2,8 +2,9 @@
 //
 //   key_<org>_<secret> ─▶ known, younger than FRESH_MS, not revoked ─────────────────────────────▶ its holder
 //                      └▶ known to be nobody's, younger than ABSENT_MS ──────────────────────────▶ UNAUTHENTICATED
-//                      └▶ not known: counted for the address ─▶ user service: apiKeyIdentify ─┬──▶ its holder
-//                                                               (calls in flight are bounded) └──▶ nobody: UNAUTHENTICATED
+//                      └▶ not known ─▶ its turn (few calls at once) ─▶ user service: apiKeyIdentify ─┬──▶ its holder
+//                                                                                                   └──▶ nobody: UNAUTHENTICATED,
+//                                                                                  counted for the address; too many: RATE_LIMITED
 //
 // A revoked key, a suspended holder and a suspended organisation are refused at once (revocation.ts: the key's id stands as
 // the session); a changed role makes the holder be asked for again. While the user service is away known keys stay good for
@@ -13,11 +14,12 @@ import { createHash, randomUUID } from 'node:crypto';
 import { CONTEXT_HEADER, type KeyRing, type Role, type Scope, signContext } from '@taskflow/kit/identity';
 import type { Log } from '@taskflow/kit/log';
 import { LRUCache } from 'lru-cache';
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { RateLimiterMemory } from 'rate-limiter-flexible';
 import type { Dispatcher } from 'undici';
 import { Refusal } from './exchange.ts';
 import { planOf } from './plans.ts';
 import type { Revocation } from './revocation.ts';
+import { createGate } from './subscriptions/gate.ts';
 import type { AccessToken } from './tokens.ts';
 
 export interface ApiKeys {
@@ -46,8 +48,10 @@ const REMEMBERED_MAX = 20_000;
 /** A machine knows its key: whoever shows this many that nobody has is guessing. */
 const UNKNOWN_MAX = 30;
 const UNKNOWN_WINDOW_S = 60;
-/** Calls at once, for however many addresses guess. */
+/** Calls at once, for however many addresses guess: a call takes two milliseconds. */
 const CALLS_MAX = 16;
+/** Those who wait for their turn, a second's work at most; beyond it they are told to come again. */
+const WAITING_MAX = 2_000;
 const RETRY_AFTER_MS = 1_000;
 
 const SHAPE = /^key_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_[A-Za-z0-9_-]{43}$/;
@@ -81,16 +85,30 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
   const known = new LRUCache<string, Known>({ max: REMEMBERED_MAX });
   const absent = new LRUCache<string, true>({ max: REMEMBERED_MAX, ttl: ABSENT_MS });
   const asking = new Map<string, Promise<AccessToken | null>>();
-  const strangers = new RateLimiterMemory({ points: UNKNOWN_MAX, duration: UNKNOWN_WINDOW_S });
+  const misses = new RateLimiterMemory({ points: UNKNOWN_MAX, duration: UNKNOWN_WINDOW_S });
+  const turns = createGate(CALLS_MAX);
 
-  /** Null when nobody has the key. Those who ask at the same time share one call. */
-  function ask(orgId: string, hash: string): Promise<AccessToken | null> {
+  /** Null when nobody has the key. Those who ask at the same time share one call. `address`: of whom is not known yet. */
+  function ask(orgId: string, hash: string, address: string | null): Promise<AccessToken | null> {
     const underway = asking.get(hash);
     if (underway) return underway;
-    if (asking.size >= CALLS_MAX) return Promise.reject(unavailable());
-    const answer = askOnce(orgId, hash).finally(() => asking.delete(hash));
+    if (turns.status().waiting >= WAITING_MAX) return Promise.reject(unavailable());
+    const answer = turns
+      .run(async () => {
+        // Looked at when its turn has come: a thousand guesses at once are no better than one after the other.
+        if (address !== null) await refuseGuesser(address);
+        const token = await askOnce(orgId, hash);
+        if (!token && address !== null) await misses.penalty(address);
+        return token;
+      })
+      .finally(() => asking.delete(hash));
     asking.set(hash, answer);
     return answer;
+  }
+
+  async function refuseGuesser(address: string): Promise<void> {
+    const missed = await misses.get(address);
+    if (missed && missed.consumedPoints >= UNKNOWN_MAX) throw tooManyGuesses(missed.msBeforeNext);
   }
 
   async function askOnce(orgId: string, hash: string): Promise<AccessToken | null> {
@@ -118,13 +136,6 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
     return { token: found.token, isFresh: reason === null && ageMs <= FRESH_MS };
   }
 
-  async function admitStranger<T>(address: string, meet: () => Promise<T | null>): Promise<T | null> {
-    await strangers.consume(address).catch(refuseStranger);
-    const met = await meet();
-    if (met) await strangers.reward(address);
-    return met;
-  }
-
   return {
     async identify(text, address) {
       const orgId = SHAPE.exec(text)?.[1];
@@ -134,9 +145,7 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
       if (recalled?.isFresh) return recalled.token;
       if (!recalled && absent.has(hash)) throw unauthenticated();
       try {
-        const token = recalled
-          ? await ask(orgId, hash)
-          : await admitStranger(address, () => ask(orgId, hash));
+        const token = await ask(orgId, hash, recalled ? null : address);
         if (!token) throw unauthenticated();
         // Below the member's epoch as well means that the user service is behind what Redis says of it.
         const reason = revocation.check(token);
@@ -194,10 +203,9 @@ async function callUser(
   return answer.data.apiKeyIdentify;
 }
 
-function refuseStranger(reason: unknown): never {
-  if (!(reason instanceof RateLimiterRes)) throw reason;
-  const retryAfterMs = Math.max(1, Math.ceil(reason.msBeforeNext));
-  throw new Refusal('RATE_LIMITED', 'Too many API keys that do not exist were tried. Please slow down.', {
+function tooManyGuesses(msBeforeNext: number): Refusal {
+  const retryAfterMs = Math.max(1, Math.ceil(msBeforeNext));
+  return new Refusal('RATE_LIMITED', 'Too many API keys that do not exist were tried. Please slow down.', {
     status: 429,
     headers: { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) },
     retryable: true,

@@ -76,6 +76,26 @@ export function quotaIn(sql: Sql, orgId: string) {
       if (quota.limit !== null && quota.used >= quota.limit) throw quotaExceeded(quota, words);
     },
 
+    /**
+     * What the counter says, and what `count` counts while nobody takes or releases: they differ after a bug only. `isRepair`
+     * sets the counter to it.
+     */
+    async compare(
+      count: () => Promise<number>,
+      { isRepair }: { isRepair: boolean },
+    ): Promise<{ used: number; counted: number }> {
+      const [row] = await sql.query<{ used: number }>(
+        'select used from quotas where org_id = $1::uuid for update',
+        [orgId],
+      );
+      const counted = await count();
+      const used = row?.used ?? 0;
+      if (isRepair && used !== counted) {
+        await sql.query('update quotas set used = $2::int where org_id = $1::uuid', [orgId, counted]);
+      }
+      return { used, counted };
+    },
+
     /** One less. */
     async release(): Promise<void> {
       await sql.query('update quotas set used = greatest(used - 1, 0) where org_id = $1::uuid', [orgId]);

@@ -10,16 +10,16 @@ import { createCursors } from '@taskflow/kit/page';
 import { untilReachable } from '@taskflow/kit/process';
 import { createGraphqlService, type GraphqlServiceOptions } from '@taskflow/kit/service';
 import { assertProtected } from '@taskflow/kit/tenant-pool';
-import { type PlanLimits, parseFact, routesOf } from '@taskflow/schema/events';
+import { parseFact, routesOf } from '@taskflow/schema/events';
 import { neededScope } from '@taskflow/schema/scopes';
 import { subgraphSdl } from '@taskflow/schema/sdl';
 import type { OrgConfig } from './config.ts';
 import { createContextFactory } from './context.ts';
 import { createDatabase, unscopedTables } from './data/database.ts';
-import type { LimitsOfPlans, PlanName } from './data/plans.ts';
 import { createOrgStore } from './data/store.ts';
 import { createUsageFlush } from './data/usage-flush.ts';
 import { createOrganizations } from './domain/organizations.ts';
+import { limitsOfPlans } from './domain/plan-limits.ts';
 import { createPlans } from './domain/plans.ts';
 import { createProjects } from './domain/projects.ts';
 import { createTeamMembers } from './domain/team-members.ts';
@@ -110,15 +110,4 @@ export function createService(
     },
     stop: graphql.stop,
   };
-}
-
-/** What each plan allows; null is no limit. */
-function limitsOfPlans(config: OrgConfig): LimitsOfPlans {
-  const limitsOf = (plan: PlanName): PlanLimits => ({
-    members: config[`ORG_PLAN_${plan}_MEMBERS_MAX`] || null,
-    projects: config[`ORG_PLAN_${plan}_PROJECTS_MAX`] || null,
-    tasks: config[`ORG_PLAN_${plan}_TASKS_MAX`] || null,
-    apiCalls: config[`ORG_PLAN_${plan}_API_CALLS_MAX`] || null,
-  });
-  return { FREE: limitsOf('FREE'), TEAM: limitsOf('TEAM'), BUSINESS: limitsOf('BUSINESS') };
 }

@@ -29,6 +29,9 @@ const COLUMNS = `p.org_id as id, p.name, p.starts_at as "startsAt", p.ends_at as
   p.is_end_told as "isEndTold", p.starts_at <= now() and (p.ends_at is null or now() < p.ends_at) as "isInForce",
   coalesce(p.ends_at <= now(), false) as "isOver", p.version`;
 
+/** In milliseconds, as the column has it, and never rounded up: a plan that starts now has started. */
+const NOW = `date_trunc('milliseconds', now())`;
+
 export function planQueries(database: Database) {
   const job = sqlOfPool(database.system);
   return {
@@ -69,7 +72,8 @@ export function plansIn(sql: Sql, orgId: string) {
     /** What everybody begins with. Null when there is a plan already. */
     async begin(limits: PlanLimits): Promise<PlanRow | null> {
       const [row] = await sql.query<PlanRow>(
-        `insert into organization_plans as p (org_id, limits, otherwise) values ($1::uuid, $2::jsonb, $2::jsonb)
+        `insert into organization_plans as p (org_id, starts_at, limits, otherwise)
+           values ($1::uuid, ${NOW}, $2::jsonb, $2::jsonb)
            on conflict (org_id) do nothing returning ${COLUMNS}`,
         [orgId, JSON.stringify(limits)],
       );
@@ -81,7 +85,7 @@ export function plansIn(sql: Sql, orgId: string) {
       plan: Pick<PlanRow, 'name' | 'endsAt' | 'limits' | 'otherwise'> & { startsAt: Date | null },
     ): Promise<PlanRow> {
       const [row] = await sql.query<PlanRow>(
-        `update organization_plans p set name = $2, starts_at = coalesce($3::timestamptz, now()), ends_at = $4::timestamptz,
+        `update organization_plans p set name = $2, starts_at = coalesce($3::timestamptz, ${NOW}), ends_at = $4::timestamptz,
              limits = $5::jsonb, otherwise = $6::jsonb, is_end_told = coalesce($4::timestamptz <= now(), false),
              updated_at = now(), version = p.version + 1
            where p.org_id = $1::uuid returning ${COLUMNS}`,

@@ -19,15 +19,18 @@ export function usageQueries(database: Database) {
       return row?.calls ?? 0;
     },
 
-    /** How many projects there are, by counting: for comparing with the counter. */
-    async countProjects(tenant: Tenant): Promise<number> {
-      const [row] = await database.read(tenant, (tx) =>
-        sqlOf(tx).query<{ count: number }>(
-          'select count(*)::int as count from projects where org_id = $1::uuid',
-          [tenant.orgId],
-        ),
-      );
-      return row?.count ?? 0;
-    },
+    /** The counter beside what there is; see quotaIn.compare. */
+    compare: (tenant: Tenant, options: { isRepair: boolean }): Promise<{ used: number; counted: number }> =>
+      database.transaction(tenant, async (tx) => {
+        const sql = sqlOf(tx);
+        const count = async () => {
+          const [row] = await sql.query<{ count: number }>(
+            `select count(*)::int as count from projects where org_id = $1::uuid`,
+            [tenant.orgId],
+          );
+          return row?.count ?? 0;
+        };
+        return quotaIn(sql, tenant.orgId).compare(count, options);
+      }),
   };
 }

@@ -120,6 +120,13 @@ const contractOf = ({ name, startsAt, endsAt }: PlanRow) => ({
   endsAt: endsAt?.toISOString() ?? null,
 });
 
+/** For an operator. */
+export function describePlan({ name, startsAt, endsAt, isInForce, isOver }: PlanRow): string {
+  const window = `from ${startsAt.toISOString()}${endsAt ? ` until ${endsAt.toISOString()}` : ' on'}`;
+  if (isInForce) return `${name}, in force ${window}`;
+  return `${name} ${window}: ${isOver ? 'over' : 'to come'}, ${FALLBACK} is in force`;
+}
+
 /** A plan whose limits were never told has no image. */
 function imageOf(row: PlanRow): PlanImage | null {
   const { limits, otherwise } = row;

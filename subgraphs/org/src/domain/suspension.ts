@@ -7,6 +7,7 @@ import { makeFact } from '@taskflow/schema/events';
 import { v7 as uuidv7 } from 'uuid';
 import type { OrganizationRow, OrganizationStatus } from '../data/organizations.ts';
 import type { OrgStore } from '../data/store.ts';
+import { findOne } from './find-one.ts';
 import { imageOf } from './organizations.ts';
 
 type Store = Pick<OrgStore, 'transaction' | 'organizations'>;
@@ -32,11 +33,4 @@ export async function setStatus(
     await tx.audit({ actorId: null, requestId, address: null, userAgent: null }, entryOf(fact));
     return row;
   });
-}
-
-async function findOne({ organizations }: Store, reference: string): Promise<string> {
-  const [found, another] = await organizations.findForOperator(reference);
-  if (!found) throw new Error(`there is no organisation "${reference}"`);
-  if (another) throw new Error(`several organisations have the short name "${reference}": give the id`);
-  return found.id;
 }

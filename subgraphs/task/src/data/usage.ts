@@ -7,15 +7,18 @@ export function usageQueries(database: Database) {
     tasks: (tenant: Tenant): Promise<Quota> =>
       database.read(tenant, (tx) => quotaIn(sqlOf(tx), tenant.orgId).read()),
 
-    /** How many tasks there are, by counting: for comparing with the counter. */
-    async countTasks(tenant: Tenant): Promise<number> {
-      const [row] = await database.read(tenant, (tx) =>
-        sqlOf(tx).query<{ count: number }>(
-          'select count(*)::int as count from tasks where org_id = $1::uuid and deleted_at is null',
-          [tenant.orgId],
-        ),
-      );
-      return row?.count ?? 0;
-    },
+    /** The counter beside what there is; see quotaIn.compare. */
+    compare: (tenant: Tenant, options: { isRepair: boolean }): Promise<{ used: number; counted: number }> =>
+      database.transaction(tenant, async (tx) => {
+        const sql = sqlOf(tx);
+        const count = async () => {
+          const [row] = await sql.query<{ count: number }>(
+            `select count(*)::int as count from tasks where org_id = $1::uuid and deleted_at is null`,
+            [tenant.orgId],
+          );
+          return row?.count ?? 0;
+        };
+        return quotaIn(sql, tenant.orgId).compare(count, options);
+      }),
   };
 }

@@ -1,6 +1,6 @@
 /** The result of a run as tables: Markdown, so that they can be pasted into a README. */
 import type { Figures, Schedule } from './load.ts';
-import type { LoginResult } from './login/timing.ts';
+import type { LoginResult, Telling } from './login/timing.ts';
 import type { RouterResult } from './router/compare.ts';
 import type { WholeResult } from './whole/measure.ts';
 
@@ -143,16 +143,23 @@ function wholeTables({ tasks, lists, frames, rowSecurity }: WholeResult, schedul
   ];
 }
 
-function loginTable({ logins, figures, difference, guess }: LoginResult): string {
+function loginTable({ logins, signIn, resetRequest }: LoginResult): string {
   const exactly = (value: number) => `${value.toFixed(2)} ms`;
+  const rowsOf = (what: string, { figures }: Telling) =>
+    figures.map(({ name, p25Ms, p50Ms, p75Ms }, n) => [
+      ...[n === 0 ? what : '', name],
+      ...[p25Ms, p50Ms, p75Ms].map(exactly),
+    ]);
+  const said = (what: string, { difference, guess }: Telling) =>
+    `${what}: the medians differ by ${(100 * difference).toFixed(1)} %; of a known and an unknown one the known took ` +
+    `longer in ${(100 * guess).toFixed(1)} % of all pairs (50 % say nothing at all).`;
   return [
-    `Refused sign-ins, through the router: ${logins} of known and ${logins} of unknown addresses, in turns`,
+    `What the time of an answer tells, through the router: ${logins} of each kind, in turns`,
     table(
-      ['address', 'p25', 'p50', 'p75'],
-      figures.map(({ name, p25Ms, p50Ms, p75Ms }) => [name, ...[p25Ms, p50Ms, p75Ms].map(exactly)]),
+      ['request', 'address', 'p25', 'p50', 'p75'],
+      [...rowsOf('refused sign-in', signIn), ...rowsOf('passwordResetRequest', resetRequest)],
     ),
-    `The medians differ by ${(100 * difference).toFixed(1)} %. Of a known and an unknown one the known took longer in ` +
-      `${(100 * guess).toFixed(1)} % of all pairs; 50 % say nothing at all.`,
+    [said('Refused sign-in', signIn), said('passwordResetRequest', resetRequest)].join('\n'),
   ].join('\n\n');
 }
 

@@ -1,5 +1,6 @@
 /**
- * How long a refused sign-in takes, for addresses that have an account (and a wrong password) and for those that have none.
+ * How long a refused sign-in takes, and a request to reset a password, for addresses that have an account and for those that
+ * have none.
  *
  * Through the router, one after the other on one connection, the two kinds in turns and in random order within a turn. Every
  * attempt comes from a network address of its own, so that no lock answers instead.
@@ -16,8 +17,8 @@ export interface LoginFigures {
   p75Ms: number;
 }
 
-export interface LoginResult {
-  logins: number;
+/** What one kind of request tells. */
+export interface Telling {
   figures: [LoginFigures, LoginFigures];
   /** Of the medians, in share of the smaller one. */
   difference: number;
@@ -34,7 +35,16 @@ const WARMUP = 100;
 const PASSWORD = 'correct horse battery';
 const LOGIN = 'mutation L($input: LoginInput!) { login(input: $input) { success userErrors { code } } }';
 const REGISTER = 'mutation R($input: RegisterInput!) { register(input: $input) { success } }';
+const RESET =
+  'mutation P($input: PasswordResetRequestInput!) { passwordResetRequest(input: $input) { success userErrors { code } } }';
+const ASKED = '{"data":{"passwordResetRequest":{"success":true,"userErrors":[]}}}';
 const REFUSED = '{"data":{"login":{"success":false,"userErrors":[{"code":"INVALID_CREDENTIALS"}]}}}';
+
+export interface LoginResult {
+  logins: number;
+  signIn: Telling;
+  resetRequest: Telling;
+}
 
 export async function measureLogins(options: {
   dir: string;
@@ -50,16 +60,25 @@ export async function measureLogins(options: {
   });
   const send = await createSender(url, stops);
   for (let n = 0; n < ACCOUNTS; n++) await register(send, n);
-  const times = { known: [] as number[], unknown: [] as number[] };
   say(`${logins} logins of known and of unknown addresses`);
-  for (let n = 0; n < WARMUP + logins; n++) {
+  const signIn = await compare(logins, stops, (email) =>
+    timed(REFUSED, () => send(LOGIN, { email, password: 'a wrong password' })),
+  );
+  say(`${logins} requests of a reset for known and for unknown addresses`);
+  const resetRequest = await compare(logins, stops, (email) => timed(ASKED, () => send(RESET, { email })));
+  return { logins, signIn, resetRequest };
+}
+
+async function compare(
+  count: number,
+  stops: Stops,
+  measure: (email: string) => Promise<number>,
+): Promise<Telling> {
+  const times = { known: [] as number[], unknown: [] as number[] };
+  for (let n = 0; n < WARMUP + count; n++) {
     const turn = Math.random() < 0.5 ? (['known', 'unknown'] as const) : (['unknown', 'known'] as const);
     for (const name of turn) {
-      const email = emailOf(name, n % ACCOUNTS);
-      const startedAt = performance.now();
-      const text = await send(LOGIN, { email, password: 'a wrong password' });
-      const ms = performance.now() - startedAt;
-      if (text !== REFUSED) throw new Error(`not the answer of a refused sign-in: ${text}`);
+      const ms = await measure(emailOf(name, n % ACCOUNTS));
       if (n >= WARMUP) times[name].push(ms);
     }
     stops.checkpoint();
@@ -67,11 +86,18 @@ export async function measureLogins(options: {
   const [known, unknown] = [figuresOf('known', times.known), figuresOf('unknown', times.unknown)];
   const [slower, faster] = [Math.max(known.p50Ms, unknown.p50Ms), Math.min(known.p50Ms, unknown.p50Ms)];
   return {
-    logins,
     figures: [known, unknown],
     difference: slower / faster - 1,
     guess: shareOfGreater(times.known, times.unknown),
   };
+}
+
+async function timed(expected: string, send: () => Promise<string>): Promise<number> {
+  const startedAt = performance.now();
+  const text = await send();
+  const ms = performance.now() - startedAt;
+  if (text !== expected) throw new Error(`not the answer that is measured: ${text}`);
+  return ms;
 }
 
 const emailOf = (kind: 'known' | 'unknown', n: number) => `${kind}-${n}@acme.test`;

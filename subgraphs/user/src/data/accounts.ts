@@ -113,11 +113,11 @@ export function accountsIn(sql: Sql) {
       return inserted.length === 1;
     },
 
-    /** False when the password has changed since; otherwise it stays until the transaction ends. */
-    async hold({ id, passwordHash }: Pick<AccountRow, 'id' | 'passwordHash'>): Promise<boolean> {
+    /** False when password or address have changed since; otherwise they stay until the transaction ends. */
+    async hold({ id, email, passwordHash }: AccountRow): Promise<boolean> {
       const rows = await sql.query(
-        'select a.id from accounts a where a.id = $1::uuid and a.password_hash = $2 for share',
-        [id, passwordHash],
+        'select a.id from accounts a where a.id = $1::uuid and a.password_hash = $2 and a.email = $3 for share',
+        [id, passwordHash, email],
       );
       return rows.length === 1;
     },

@@ -3,6 +3,7 @@ import { type Call, changeOnce } from '@taskflow/kit/call';
 import type { Role } from '@taskflow/kit/identity';
 import { syncIdOf } from '@taskflow/kit/outbox';
 import { v7 as uuidv7 } from 'uuid';
+import type { AccountRow } from '../data/accounts.ts';
 import type { Control } from '../data/control.ts';
 import type { InviteRow } from '../data/invites.ts';
 import type { MemberRow } from '../data/members.ts';
@@ -19,7 +20,7 @@ import type { Passwords } from './passwords.ts';
 import { canInvite } from './people-policy.ts';
 import { MEMBERS } from './plans.ts';
 import type { ProofOfIdentity } from './proof-of-identity.ts';
-import { alreadyMember, badInvite, conflict, forbidden } from './refusals.ts';
+import { alreadyMember, badInvite, conflict, forbidden, wrongCredentials } from './refusals.ts';
 import { newToken, parseToken } from './secret-tokens.ts';
 import type { Client, Sessions, SignedIn } from './sessions.ts';
 
@@ -46,12 +47,10 @@ export interface InviteDeps {
 }
 
 /** Who accepts: an account that was there and proved itself, or one to be made. */
-export interface Newcomer {
-  readonly id: string;
-  readonly name: string;
-  /** Null where the account exists. */
-  readonly passwordHash: string | null;
-}
+export type Newcomer = { readonly id: string; readonly name: string } & (
+  | { readonly account: AccountRow }
+  | { readonly account: null; readonly passwordHash: string }
+);
 
 export type Invites = ReturnType<typeof createInvites>;
 
@@ -130,7 +129,7 @@ export function createInvites(
       await vouch?.(tx, member);
       const opened = await sessions.open(tx, member, client);
       // The token of an invite proves no address: whoever invites sees it too.
-      const isUnproved = newcomer.passwordHash !== null && vouch === null;
+      const isUnproved = newcomer.account === null && vouch === null;
       const mails = isUnproved ? [await addresses.verificationOf(tx, member, client)] : [];
       await tx.appendFacts(fact, ...mails);
       await tx.audit(
@@ -156,11 +155,11 @@ export function createInvites(
     const account = await store.accounts.findByEmail(email);
     if (!account) {
       const acceptable = await acceptablePasswordOf(password, { email, name });
-      return { id: uuidv7(), name, passwordHash: await passwords.hash(acceptable) };
+      return { id: uuidv7(), name, account: null, passwordHash: await passwords.hash(acceptable) };
     }
     await proof.refuseWhileLocked(email, client);
-    await proof.require({ email, password, account, isEligible: true }, client);
-    return { id: account.id, name, passwordHash: null };
+    const proved = await proof.require({ email, password, account, isEligible: true }, client);
+    return { id: account.id, name, account: proved };
   }
 }
 
@@ -168,12 +167,15 @@ export function createInvites(
 async function admit(
   tx: JobTx,
   { email, role }: InviteRow,
-  { id, name, passwordHash }: Newcomer,
+  newcomer: Newcomer,
   { requestId }: Client,
 ): Promise<{ member: MemberRow; fact: OwnFact }> {
   const { orgId } = tx;
-  if (passwordHash === null) await tx.accounts.prefer(id, orgId);
-  else if (!(await tx.accounts.insert({ id, email, passwordHash }, orgId))) {
+  const { id, name } = newcomer;
+  if (newcomer.account) {
+    if (!(await tx.accounts.hold(newcomer.account))) throw wrongCredentials();
+    await tx.accounts.prefer(id, orgId);
+  } else if (!(await tx.accounts.insert({ id, email, passwordHash: newcomer.passwordHash }, orgId))) {
     // Registered between the look and the write. Told apart only by the owner of the token.
     throw conflict('password', 'This address has an account by now. Please use its password.');
   }

@@ -197,8 +197,9 @@ export function createProviderSignIn(store: UserStore, deps: ProviderSignInDeps)
   /** An invite is to one address: that of the account, or the one that the provider vouches for. */
   async function newcomerOf(word: Word, account: AccountRow | null, invited: string): Promise<Newcomer> {
     if (invited !== (account?.email ?? word.email)) throw badInvite();
-    if (account) return { id: account.id, name: nameIn(word), passwordHash: null };
-    return { id: uuidv7(), name: nameOf(nameIn(word), 'name'), passwordHash: await unusablePassword() };
+    if (account) return { id: account.id, name: nameIn(word), account };
+    const passwordHash = await unusablePassword();
+    return { id: uuidv7(), name: nameOf(nameIn(word), 'name'), account: null, passwordHash };
   }
 
   async function isProvedHere(accountId: string): Promise<boolean> {

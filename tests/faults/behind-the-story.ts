@@ -1,8 +1,10 @@
 /**
  * What the databases and the streams must say when everything has come to rest, whatever was killed on the way:
- * I1 nothing lost, I3 nothing twice, I4 in order of versions; nothing put aside.
+ * I1 nothing lost, I3 nothing twice, I4 in order of versions; nothing put aside; every chain of the audit log whole.
  */
 
+import { verifyAudit } from '@taskflow/kit/audit-verify';
+import { createSystemPool } from '@taskflow/kit/sql';
 import { type Subgraph, subgraphs } from '@taskflow/prisma/databases';
 import { type FactType, facts } from '@taskflow/schema/events';
 import pg from 'pg';
@@ -30,7 +32,7 @@ export async function select<R extends pg.QueryResultRow>(
 /** Facts that go through three services take a while on a machine that has restarted half of them. */
 const REST_MS = 30_000;
 
-/** Resolves when every fact is published and every consumer has handled each of its facts. */
+/** Resolves when every fact is published, every consumer has handled each of its facts, and every audit entry is sealed. */
 export async function untilAtRest(behind: Behind): Promise<void> {
   await until(
     'every fact to be published and handled',
@@ -39,10 +41,18 @@ export async function untilAtRest(behind: Behind): Promise<void> {
       const handled = await handledFacts(behind);
       const sent = await allFacts(behind);
       const isPublished = sent.every(({ isPublished }) => isPublished);
-      return isPublished && sent.flatMap(deliveriesOf).every((delivery) => handled.has(delivery));
+      const isHandled = sent.flatMap(deliveriesOf).every((delivery) => handled.has(delivery));
+      return isPublished && isHandled && (await areAllSealed(behind));
     },
     REST_MS,
   );
+}
+
+async function areAllSealed(behind: Behind): Promise<boolean> {
+  const waiting = await Promise.all(
+    subgraphs.map((source) => select(behind[source], 'select from audit_unsealed limit 1')),
+  );
+  return waiting.flat().length === 0;
 }
 
 interface AnyFact {
@@ -92,11 +102,24 @@ export async function expectNothingLostOrTwice(behind: Behind): Promise<void> {
       'select reason from dead_letters union all select aggregate_id::text from parked_aggregates',
     );
     expect(aside, `what ${source} has put aside`).toEqual([]);
+    expect(await auditFaults(source, behind[source]), `the audit log of ${source}`).toEqual([]);
   }
   const expected = (await allFacts(behind)).flatMap(deliveriesOf).sort();
   const handled = await handledFacts(behind);
   expect([...handled.keys()].sort()).toEqual(expected);
   expect([...handled].filter(([, count]) => count !== 1)).toEqual([]);
+}
+
+/** Links of the audit log that are not what they must be. Nothing is old enough for a checkpoint, hence no keys. */
+async function auditFaults(source: Subgraph, url: string): Promise<string[]> {
+  const pool = createSystemPool({ connectionString: url });
+  const faults: string[] = [];
+  try {
+    for await (const { problems } of verifyAudit(pool, { source, ring: [] })) faults.push(...problems);
+  } finally {
+    await pool.end();
+  }
+  return faults;
 }
 
 /** Tenants whose facts are not numbered 1, 2, 3, … and published to the last one. */

@@ -18,7 +18,9 @@ const WIDE = {
 const UNRECORDED: Readonly<Record<string, string>> = {
   notificationMarkRead: 'concerns nobody but the person, and happens all day',
   tokenRefresh: 'goes on with a session whose beginning is recorded; its reuse is a line',
+  emailVerificationSend: 'sends a mail once more to the person themselves; what comes of it is a line',
   // The examples of these find nothing to change, which is no event.
+  passwordResetRequest: 'nobody has the address; there is no log to write into',
   sessionRevokeOthers: 'there is no other session',
   teamMemberAdd: 'the person is in the team',
   userReinstate: 'the person is active',
@@ -35,7 +37,7 @@ it('every mutation leaves a line of the audit log', async () => {
   const { schema, operations } = readSubjects();
   const mutations = operations.map(({ key }) => key).filter((key) => key.startsWith('Mutation.'));
   const silent: string[] = [];
-  const tried: string[] = [];
+  const requests = new Map<string, string | null>();
   for (const key of mutations) {
     const cases = await casesOf(operationOf(schema, key), 'ORG_ADMIN', world.sides);
     const [own] = cases.filter(({ kind, expected }) => kind === 'own' && expected.includes('yes'));
@@ -43,14 +45,16 @@ it('every mutation leaves a line of the audit log', async () => {
     const { client } = await callerOf(own, world.supergraph.client, world.sides);
     const { requestId, text } = await client.send(own.operation.document, own.args);
     expect(text, key).toContain('"success":true');
-    tried.push(own.operation.name);
-    const lines = await Promise.all(
-      NAMES.map((name) =>
-        world.behind.rows(name, 'select from audit_entries where request_id = $1', [requestId]),
-      ),
-    );
-    if (lines.flat().length === 0) silent.push(own.operation.name);
+    requests.set(own.operation.name, requestId);
   }
-  expect(tried.length).toBeGreaterThan(10);
+  // Some lines are written after the answer, which must not tell by its time what it found.
+  await world.behind.settled();
+  for (const [name, requestId] of requests) {
+    const lines = NAMES.map((subgraph) =>
+      world.behind.rows(subgraph, 'select from audit_entries where request_id = $1', [requestId]),
+    );
+    if ((await Promise.all(lines)).flat().length === 0) silent.push(name);
+  }
+  expect(requests.size).toBeGreaterThan(10);
   expect(silent.sort()).toEqual(Object.keys(UNRECORDED).sort());
 }, 120_000);

@@ -25,16 +25,18 @@ export interface VersionCheck {
   readonly row: { readonly id: string; readonly version: number };
   readonly expectedVersion: number | null | undefined;
   readonly names?: FieldNames;
+  /** The kind of thing in facts, where things of several kinds have the same id. */
+  readonly aggregate?: string;
 }
 
 /** Throws a CONFLICT with the present row and what has changed, unless the row has the version that was expected. */
 export async function requireVersion(sql: Sql, check: VersionCheck): Promise<void> {
-  const { orgId, typename, row, expectedVersion, names } = check;
+  const { orgId, typename, row, expectedVersion, names, aggregate = null } = check;
   if (expectedVersion == null || expectedVersion === row.version) return;
   const facts = await sql.query<{ fact: Fact }>(
     `select envelope as fact from outbox where org_id = $1::uuid and aggregate_id = $2::uuid
-       and aggregate_version > $3::int order by id`,
-    [orgId, row.id, expectedVersion],
+       and aggregate_version > $3::int and ($4::text is null or aggregate_type = $4::text) order by id`,
+    [orgId, row.id, expectedVersion, aggregate],
   );
   const changed = facts.flatMap(({ fact }) => changedFields(fact.before, fact.after, names));
   throw new DomainError(

@@ -87,6 +87,20 @@ describe('the operator', () => {
     ]);
   });
 
+  it('changes no field that a client knows, nor does a plan: a ConflictError names none', async () => {
+    const viewer = await anOrganization();
+    await run(suspend, viewer.slug);
+    await run(reinstate, viewer.slug);
+    const { organizationUpdate } = await org.ask(
+      viewer,
+      `mutation { organizationUpdate(input: { name: "New", expectedVersion: 0 }) { success userErrors {
+         code ... on ConflictError { changedFields current { ... on Organization { name version } } } } } }`,
+    );
+    expect(organizationUpdate.userErrors).toEqual([
+      { code: 'CONFLICT', changedFields: [], current: { name: 'Acme', version: 3 } },
+    ]);
+  });
+
   it('changes nothing the second time', async () => {
     const { orgId, slug } = await anOrganization();
     expect(await run(reinstate, slug)).toBe(`${slug} was not suspended`);

@@ -41,7 +41,8 @@ export function createOrganizations(store: OrgStore) {
           const { expectedVersion } = input;
           await requireVersion(tx.sql, {
             ...{ orgId: viewer.orgId, typename: 'Organization', row: before, expectedVersion },
-            names: FIELD_NAMES,
+            // Its plan has the same id and versions of its own.
+            ...{ names: FIELD_NAMES, aggregate: 'organization' },
           });
           const wanted = wantedOf(before, input);
           if (isSame(before, wanted)) return { row: before, syncId: null };
@@ -66,7 +67,7 @@ export function createOrganizations(store: OrgStore) {
   };
 }
 
-const FIELD_NAMES = { taskVisibility: 'settings' };
+const FIELD_NAMES = { taskVisibility: 'settings', status: null };
 
 type Wanted = Pick<OrganizationRow, 'name' | 'taskVisibility'>;
 

@@ -17,7 +17,7 @@ import {
 } from 'graphql';
 
 /** Objects below the root field. Deeper ones are the same types again, reached by another way. */
-const DEPTH = 5;
+const DEPTH = 4;
 
 export interface Operation {
   /** `Query.task` */

@@ -269,7 +269,7 @@ export const user: Rules = {
     },
     Membership: {
       says: 'The person themselves.',
-      roles: SEEN_INSIDE,
+      roles: SEEN_BY_PEOPLE,
       fields: {
         'organizationId organizationName isOrganizationSuspended': SAME,
         'role status isCurrent viewerCanSwitch joinedAt': SAME,

@@ -6,7 +6,7 @@
  *
  * PERSON: no key, whatever its scopes. Who a person is, how they prove it, and handing out new keys are never a machine's
  * business: a stolen key must not become an account. What is allowed at all is still decided by the role of the person
- * who made the key.
+ * who made the key. A field deeper in the graph that is for people alone asks for `viewer.scopes` itself.
  */
 export type NeededScope = 'READ' | 'WRITE' | 'ADMIN' | 'PERSON';
 

@@ -3,7 +3,7 @@
  * mistype, are refused, and the servers behind are killed. Then every secret that was in play is searched for in all that
  * was written.
  */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,6 +32,7 @@ beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'taskflow-canaries-'));
   const env = {
     LOG_LEVEL: 'trace',
+    ROUTER_COOKIES: 'insecure',
     USER_SIGNING_KEY_SECRET: secret('signing-key'),
     USER_REFRESH_KEY: secret('refresh-key'),
     ...Object.fromEntries(
@@ -104,6 +105,45 @@ async function signInAndMistype(ada: TestPerson): Promise<void> {
   await socket.closed;
 }
 
+/** Keys of machines and cookies of browsers, good, wrong and misplaced. Resolves to the secret of a key. */
+async function useKeysAndCookies(ada: TestPerson): Promise<string> {
+  const { apiKeyCreate } = await ada.client.ask<{ apiKeyCreate: { secret: string } }>(
+    'mutation K($input: ApiKeyCreateInput!) { apiKeyCreate(input: $input) { success secret } }',
+    { input: { name: secret('key name'), scopes: ['READ'] } },
+  );
+  const key = apiKeyCreate.secret;
+  secret('api key', key.slice(-40));
+  secret('api key hash', createHash('sha256').update(key).digest('base64url'));
+  secret('api key hash', createHash('sha256').update(key).digest('hex'));
+  const wrong = `key_${ada.organizationId}_${secret('api key', randomBytes(32).toString('base64url'))}`;
+  for (const text of [key, key, wrong, `${key}x`, key.slice(0, -1)])
+    await client.as(text).send('{ viewer { id } }');
+  await client.as(key).send('mutation { logout { success } }');
+  await (await openSocket(processes.routerUrl, key))
+    .subscribe('subscription { taskEvents { __typename } }')
+    .frame();
+
+  const headers = { 'taskflow-cookies': 'true', origin: 'http://localhost:3000' };
+  const login = 'mutation L($input: LoginInput!) { login(input: $input) { success } }';
+  const { headers: answered } = await client.send(
+    login,
+    { input: { email: ada.email, password: PASSWORD } },
+    headers,
+  );
+  const cookies = answered.getSetCookie().map((text) => text.split(';')[0] ?? '');
+  for (const text of cookies) secret('cookie', text.slice(-40));
+  const cookie = cookies.join('; ');
+  const strange = `taskflow-access=${secret('cookie')}; taskflow-refresh=${secret('cookie')}`;
+  for (const sent of [cookie, strange]) {
+    for (const origin of [headers.origin, 'https://evil.test'])
+      await client.send('{ viewer { id } }', {}, { ...headers, origin, cookie: sent });
+  }
+  const refresh = 'mutation { tokenRefresh(input: {}) { success } }';
+  const refreshed = await client.send(refresh, {}, { ...headers, cookie });
+  for (const text of refreshed.headers.getSetCookie()) secret('cookie', text.split(';')[0]?.slice(-40));
+  return key;
+}
+
 /** Words of people, whole and refused; and a value that no column takes. */
 async function writeAndBeRefused(ada: TestPerson, grace: TestPerson): Promise<void> {
   const task = await aTask(ada, {
@@ -129,7 +169,7 @@ async function writeAndBeRefused(ada: TestPerson, grace: TestPerson): Promise<vo
 }
 
 /** Each server and process dies while it is asked. */
-async function askWhileEverythingDies(ada: TestPerson): Promise<void> {
+async function askWhileEverythingDies(ada: TestPerson, key: string): Promise<void> {
   for (const part of ['postgres', 'redis', 'task', 'user'] as const) {
     const asked = Array.from({ length: 20 }, () =>
       ada.client
@@ -140,6 +180,12 @@ async function askWhileEverythingDies(ada: TestPerson): Promise<void> {
     );
     await processes.kill(part);
     await Promise.all(asked);
+    const unknown = `key_${ada.organizationId}_${secret('api key', randomBytes(32).toString('base64url'))}`;
+    for (const text of [key, unknown])
+      await client
+        .as(text)
+        .send('{ viewer { id } }')
+        .catch(() => {});
     await ada.client.send('{ viewer { id } tasks { nodes { title } } }').catch(() => {});
     await processes.restart(part);
     await until(
@@ -170,8 +216,9 @@ describe('the logs of all five processes', () => {
     secret('password', PASSWORD);
     await noteMadeUpSecrets();
     await signInAndMistype(ada);
+    const key = await useKeysAndCookies(ada);
     await writeAndBeRefused(ada, grace);
-    await askWhileEverythingDies(ada);
+    await askWhileEverythingDies(ada, key);
 
     expect(Object.keys(secrets).length).toBeGreaterThan(100);
     for (const [kind, value] of Object.entries(secrets))

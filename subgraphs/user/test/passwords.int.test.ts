@@ -2,6 +2,7 @@ import { createLog } from '@taskflow/kit/log';
 import { createRedis, type RedisConnections } from '@taskflow/kit/redis';
 import { bytesOf } from '@taskflow/tests/kit/client';
 import { until } from '@taskflow/tests/kit/until';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   ACCEPT,
@@ -169,6 +170,21 @@ describe('passwordResetRequest', () => {
     expect(answers[0]?.auth).toEqual({ success: true, userErrors: [], syncId: null, user: null });
     await until('the mail', async () => (await resetMailsOf(ada.email)).length === 1);
     expect(await scene.mailsTo(nobody)).toEqual([]);
+  });
+
+  it('does not look for the account before it answers: not even a locked one delays it', async () => {
+    const ada = await scene.founder();
+    const admin = new pg.Client({ connectionString: scene.user.database.adminUrl });
+    await admin.connect();
+    try {
+      await admin.query('begin');
+      await admin.query('lock table accounts in access exclusive mode');
+      expect(codeOf(await scene.send(REQUEST_RESET, { email: ada.email }))).toBe('SUCCESS');
+      expect(await resetMailsOf(ada.email)).toEqual([]);
+    } finally {
+      await admin.end();
+    }
+    await until('the mail', async () => (await resetMailsOf(ada.email)).length === 1);
   });
 
   it('sends a token of one hour that is bound to the organisation and kept as a hash', async () => {

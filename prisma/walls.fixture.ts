@@ -28,6 +28,7 @@ interface Table {
 const VALUES: Record<string, unknown> = {
   'members.status': 'ACTIVE',
   'signing_keys.status': 'ACTIVE',
+  'data_export_parts.part_index': 0,
   'credential_tokens.kind': 'PASSWORD_RESET',
   'mails.template': 'INVITE',
   'projects.key': 'ENG',

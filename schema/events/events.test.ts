@@ -133,10 +133,16 @@ describe('the list', () => {
 
   test('tells a subgraph at compile time what it has to handle', () => {
     expectTypeOf<ConsumedBy<'notification'>>().toEqualTypeOf<
-      'mail.requested' | 'task.assigned' | 'task.status-changed'
+      'mail.requested' | 'data-export.requested' | 'task.assigned' | 'task.status-changed'
     >();
     expectTypeOf<ConsumedBy<'user'>>().toEqualTypeOf<
-      'organization.updated' | 'organization.suspended' | 'organization.reinstated' | 'plan.changed'
+      | 'organization.updated'
+      | 'organization.suspended'
+      | 'organization.reinstated'
+      | 'plan.changed'
+      | 'org-data.gathered'
+      | 'task-data.gathered'
+      | 'notification-data.gathered'
     >();
     expectTypeOf<AnyFact['type']>().toEqualTypeOf<keyof typeof facts>();
   });

@@ -114,6 +114,23 @@ export const mail = z.object({
 export const bindingOfMail = ({ template, to }: { template: string; to: string }): string =>
   `mail:${template}:${to}`;
 
+/** Whose data is asked for. Of the address only what finds mails sent there: facts outlive a change of address. */
+export const dataExport = z.object({
+  userId: id,
+  /** SHA-256 of the lower-case address, as hexadecimal digits. */
+  emailHash: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+/** A piece of the JSON text of what a subgraph holds about a person: `content` of all `count`, in the order of `index`. */
+export const gatheredData = z.object({
+  exportId: id,
+  userId: id,
+  index: z.int().nonnegative(),
+  count: z.int().positive(),
+  /** At most 200 kB, so that a fact stays one that streams and logs carry easily. */
+  content: z.string().max(200_000),
+});
+
 /** What happened in a person's inbox. */
 export const inbox = z.object({
   userId: id,
@@ -134,4 +151,5 @@ export type ProjectImage = z.infer<typeof project>;
 export type TaskImage = z.infer<typeof task>;
 export type TaskVisibilityImage = z.infer<typeof taskVisibility>;
 export type MailImage = z.infer<typeof mail>;
+export type GatheredDataImage = z.infer<typeof gatheredData>;
 export type InboxImage = z.infer<typeof inbox>;

@@ -35,6 +35,24 @@ export const facts = {
     ...{ source: 'user', aggregate: 'mail', consumers: ['notification'], schemaVersion: 1 },
     ...{ before: none, after: image.mail },
   },
+  // Somebody asks for their data. Whoever holds some gathers it and answers with the facts below; the export is the thing.
+  'data-export.requested': {
+    ...{ source: 'user', aggregate: 'data-export', consumers: ['org', 'task', 'notification'] },
+    ...{ schemaVersion: 1, before: none, after: image.dataExport },
+  },
+  // What one subgraph holds about the person, in pieces, as many facts as there are; the version counts them.
+  'org-data.gathered': {
+    ...{ source: 'org', aggregate: 'data-export', consumers: ['user'], schemaVersion: 1 },
+    ...{ before: none, after: image.gatheredData },
+  },
+  'task-data.gathered': {
+    ...{ source: 'task', aggregate: 'data-export', consumers: ['user'], schemaVersion: 1 },
+    ...{ before: none, after: image.gatheredData },
+  },
+  'notification-data.gathered': {
+    ...{ source: 'notification', aggregate: 'data-export', consumers: ['user'], schemaVersion: 1 },
+    ...{ before: none, after: image.gatheredData },
+  },
   'organization.updated': {
     ...{ source: 'org', aggregate: 'organization', consumers: ['user', 'task'], schemaVersion: 1 },
     ...{ before: image.organization, after: image.organization },

@@ -17,6 +17,7 @@ import { createContextFactory } from './context.ts';
 import { createDatabase, unscopedTables } from './data/database.ts';
 import { mailQueue } from './data/mails.ts';
 import { createNotificationStore } from './data/notifications.ts';
+import { createMailHistory } from './data/personal-data.ts';
 import { ATTEMPT_TIMEOUT_MS, CONNECTIONS_MAX, createSmtp } from './data/smtp.ts';
 import { createInbox } from './domain/inbox.ts';
 import { createInboxEvents } from './domain/inbox-events.ts';
@@ -63,7 +64,8 @@ export function createService(
   const inbox = createInbox(store, { cursors });
   const events = createInboxEvents(path.events, inbox);
   const { transaction } = store;
-  const facts = createApply({ handlers: createHandlers(inbox), parse: parseFact, transaction, log });
+  const handlers = createHandlers({ inbox, mailHistory: createMailHistory(database) });
+  const facts = createApply({ handlers, parse: parseFact, transaction, log });
 
   const mails = createMailSender({
     queue: mailQueue(database, { leaseMs: MAIL_LEASE_MS, giveUpAfterMs: MAIL_GIVE_UP_AFTER_MS }),

@@ -2,6 +2,7 @@ import type { AuditLog } from '@taskflow/kit/audit-log';
 import type { BuildContext, RequestContext } from '@taskflow/kit/service';
 import type { Accounts } from './domain/accounts.ts';
 import type { ApiKeys } from './domain/api-keys.ts';
+import type { DataExports } from './domain/data-exports.ts';
 import type { EmailAddresses } from './domain/email-addresses.ts';
 import type { Invites } from './domain/invites.ts';
 import type { Members } from './domain/members.ts';
@@ -23,6 +24,7 @@ export interface Context extends RequestContext {
   accounts: Accounts;
   addresses: EmailAddresses;
   apiKeys: ApiKeys;
+  dataExports: DataExports;
   invites: Invites;
   members: Members;
   memberships: Memberships;
@@ -43,6 +45,7 @@ export interface ContextDeps {
   accounts: Accounts;
   addresses: EmailAddresses;
   apiKeys: ApiKeys;
+  dataExports: DataExports;
   invites: Invites;
   members: Members;
   memberships: Memberships;

@@ -3,6 +3,7 @@
 import type { AuditLine } from '@taskflow/kit/audit-export';
 import type { MembershipRow } from './data/accounts.ts';
 import type { ApiKeyRow } from './data/api-keys.ts';
+import type { DataExportRow } from './data/data-exports.ts';
 import type { InviteRow } from './data/invites.ts';
 import type { MemberRow } from './data/members.ts';
 import type { SessionRow } from './data/sessions.ts';
@@ -11,6 +12,7 @@ import type { ApiKeyIdentity } from './domain/api-keys.ts';
 export type UserMapper = MemberRow;
 export type ApiKeyMapper = ApiKeyRow;
 export type ApiKeyIdentityMapper = ApiKeyIdentity;
+export type DataExportMapper = DataExportRow;
 export type InviteMapper = InviteRow;
 export type MembershipMapper = MembershipRow;
 export type SessionMapper = SessionRow;

@@ -27,6 +27,7 @@ import { createAccounts } from './domain/accounts.ts';
 import { createAfterwards } from './domain/afterwards.ts';
 import { createApiKeys } from './domain/api-keys.ts';
 import { createCredentialMails } from './domain/credential-mails.ts';
+import { createDataExports } from './domain/data-exports.ts';
 import { createEmailAddresses } from './domain/email-addresses.ts';
 import { createInvites } from './domain/invites.ts';
 import { createMails } from './domain/mails.ts';
@@ -108,6 +109,7 @@ export function createService(
     }),
   });
   const mails = createMails(createSealer(parseKeyRing(config.MAIL_SEAL_KEY)));
+  const dataExports = createDataExports(store, { mails });
   const credentialMails = createCredentialMails(mails);
   const addresses = createEmailAddresses(store, {
     mails: credentialMails,
@@ -143,7 +145,7 @@ export function createService(
   const planNews = createPlanNews(path.redis, { accessTokenTtlMs: config.USER_ACCESS_TOKEN_TTL_MS, log });
   const { transaction } = store;
   const facts = createApply({
-    handlers: createHandlers({ control, planNews }),
+    handlers: createHandlers({ control, dataExports, planNews }),
     parse: parseFact,
     transaction,
     log,
@@ -159,7 +161,7 @@ export function createService(
     allowUnsigned: config.USER_ALLOW_UNSIGNED,
     log,
     context: createContextFactory({
-      ...{ accounts, addresses, apiKeys, auditLog, invites, members, memberships, ownSessions },
+      ...{ accounts, addresses, apiKeys, auditLog, dataExports, invites, members, memberships, ownSessions },
       ...{ passwordChanges, people, profiles, providerSignIn, sentInvites, sessions, usage },
     }),
     probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },

@@ -180,6 +180,16 @@ export const user: Rules = {
       roles: CHANGES_PEOPLE,
       example: async ({ fresh }) => ({ input: { id: await fresh('User'), role: 'MANAGER' } }),
     },
+    'Query.dataExports': {
+      says: 'Everybody, their own; no API key.',
+      roles: { inside: 'empty', OUTSIDER: 'empty', API_KEY: 'FORBIDDEN' },
+    },
+    'Mutation.userDataExport': {
+      says: 'Everybody, their own; no API key.',
+      roles: PEOPLE_INSIDE,
+      example: () => ({ input: {} }),
+      as: 'newcomer',
+    },
     'Query.apiKeys': {
       says: 'Everybody, their own; an ORG_ADMIN all of the organisation; a key with the scope ADMIN.',
       roles: PEOPLE_INSIDE,
@@ -306,6 +316,16 @@ export const user: Rules = {
         'id name prefix scopes createdBy createdAt expiresAt': SAME,
         'lastUsedAt revokedAt requestsPerMinute': SAME,
       },
+    },
+    DataExport: {
+      says: 'The person themselves.',
+      roles: SEEN_BY_PEOPLE,
+      fields: { 'id state createdAt readyAt expiresAt sizeBytes archive': SAME },
+    },
+    DataExportPayload: {
+      says: 'Whoever asks.',
+      roles: SEEN_BY_PEOPLE,
+      fields: { 'success userErrors dataExport syncId clientMutationId': SAME },
     },
     ApiKeyConnection: {
       says: 'Whoever asks.',

@@ -6,6 +6,7 @@ import type { Tenant } from '@taskflow/kit/tenant-pool';
 import { type Database, sqlOf, type Tx } from './database.ts';
 import { mailsIn } from './mails.ts';
 import { appendFacts, type OwnFact } from './outbox.ts';
+import { personalDataIn } from './personal-data.ts';
 
 export interface NotificationRow {
   id: string;
@@ -134,6 +135,7 @@ export function notificationsIn(tx: Tx, orgId: string) {
   return {
     sql,
     mails: mailsIn(sql, orgId),
+    personalData: personalDataIn(sql, orgId),
     appendFacts: (...facts: readonly OwnFact[]) => appendFacts(sql, facts),
     /** One line of the organisation's audit log, in this transaction. */
     audit: (origin: AuditOrigin, entry: AuditEntry) => recordAudit(sql, orgId, origin, entry),

@@ -8,6 +8,7 @@ export type OwnFact = FactOf<
     FactType,
     | `organization.${'updated' | 'suspended' | 'reinstated'}`
     | 'plan.changed'
+    | 'org-data.gathered'
     | `team.${string}`
     | `project.${string}`
   >

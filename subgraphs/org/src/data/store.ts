@@ -5,6 +5,7 @@ import { type Database, sqlOf, type Tx } from './database.ts';
 import { memberQueries, membersIn } from './members.ts';
 import { organizationQueries, organizationsIn } from './organizations.ts';
 import { appendFacts, type OwnFact } from './outbox.ts';
+import { personalDataIn } from './personal-data.ts';
 import { planQueries, plansIn } from './plans.ts';
 import { projectQueries, projectsIn } from './projects.ts';
 import { teamMemberQueries, teamMembersIn } from './team-members.ts';
@@ -41,6 +42,7 @@ function transactionFor(tx: Tx, orgId: string) {
     /** Of projects. */
     quota: quotaIn(sql, orgId),
     members: membersIn(sql, orgId),
+    personalData: personalDataIn(sql, orgId),
     appendFacts: (...facts: readonly OwnFact[]) => appendFacts(sql, facts),
     /** One line of the organisation's audit log, in this transaction. */
     audit: (origin: AuditOrigin, entry: AuditEntry) => recordAudit(sql, orgId, origin, entry),

@@ -4,6 +4,7 @@ import type { Tenant } from '@taskflow/kit/tenant-pool';
 import { type Database, sqlOf, type Tx } from './database.ts';
 import { memberQueries, membersIn } from './members.ts';
 import { appendFacts, type OwnFact } from './outbox.ts';
+import { personalDataIn } from './personal-data.ts';
 import { projectQueries, projectsIn } from './projects.ts';
 import { settingsIn } from './settings.ts';
 import { taskListQueries } from './task-lists.ts';
@@ -38,6 +39,7 @@ function transactionFor(tx: Tx, orgId: string) {
     settings: settingsIn(sql, orgId),
     /** Of tasks that are not deleted. */
     quota: quotaIn(sql, orgId),
+    personalData: personalDataIn(sql, orgId),
     appendFacts: (...facts: readonly OwnFact[]) => appendFacts(sql, facts),
     /** One line of the organisation's audit log, in this transaction. */
     audit: (origin: AuditOrigin, entry: AuditEntry) => recordAudit(sql, orgId, origin, entry),

@@ -1,6 +1,7 @@
 import type { FactHandlers } from '@taskflow/kit/apply';
 import type { AnyFact, ConsumedBy } from '@taskflow/schema/events';
 import type { TaskTx } from '../data/store.ts';
+import { onDataExportRequested } from './on-data-export-requested.ts';
 import { onMemberChanged } from './on-member-changed.ts';
 import { onOrganizationUpdated } from './on-organization-updated.ts';
 import { onPlanChanged } from './on-plan-changed.ts';
@@ -12,6 +13,7 @@ import { onTeamMemberChanged } from './on-team-member-changed.ts';
 export const createHandlers = (): FactHandlers<TaskTx, AnyFact, ConsumedBy<'task'>> => ({
   'member.joined': onMemberChanged,
   'member.updated': onMemberChanged,
+  'data-export.requested': onDataExportRequested,
   'organization.updated': onOrganizationUpdated,
   'plan.changed': onPlanChanged,
   'team.created': onTeamChanged,

@@ -3,7 +3,9 @@ import type { Sql } from '@taskflow/kit/tenant-pool';
 import type { FactOf } from '@taskflow/schema/events';
 
 /** The facts that this subgraph publishes. */
-export type OwnFact = FactOf<'organization.founded' | 'member.joined' | 'member.updated' | 'mail.requested'>;
+export type OwnFact = FactOf<
+  'organization.founded' | 'member.joined' | 'member.updated' | 'mail.requested' | 'data-export.requested'
+>;
 
 /** Appends to the outbox; last in the transaction of the change, after the row lock. */
 export const appendFacts = (sql: Sql, facts: readonly OwnFact[]): Promise<void> => append(sql, facts);

@@ -5,7 +5,7 @@ import type { Database } from './database.ts';
 /** Nothing here is in a hurry; each run takes milliseconds. */
 const INTERVAL_MS = 3_600_000;
 
-/** The job session-retention of the migrations, once an hour. Safe to run in every replica. */
+/** The jobs of the migrations that delete what is over, once an hour. Safe to run in every replica. */
 export function createRetention(database: Database, log: Log) {
   const troubles = createTroubles(log);
   let timer: NodeJS.Timeout | null = null;
@@ -34,6 +34,8 @@ export async function deleteExpired({ system }: Pick<Database, 'system'>): Promi
   await system.query('delete from refresh_tokens where expires_at < now()');
   // A week in which one can see what was sent.
   await system.query(`delete from credential_tokens where expires_at < now() - interval '7 days'`);
+  // With their parts. The archive cannot be read from this moment on.
+  await system.query('delete from data_exports where expires_at < now()');
   // A month in which one can see who was signed in.
   await system.query(`delete from sessions where expires_at < now() - interval '30 days'`);
 }

@@ -4,6 +4,7 @@ import type { Sql, Tenant } from '@taskflow/kit/tenant-pool';
 import { accountQueries, accountsIn } from './accounts.ts';
 import { apiKeyQueries, apiKeysIn } from './api-keys.ts';
 import { credentialTokenQueries, credentialTokensIn } from './credential-tokens.ts';
+import { dataExportQueries, dataExportsIn } from './data-exports.ts';
 import { type Database, sqlOf } from './database.ts';
 import { identitiesIn, identityQueries } from './identities.ts';
 import { inviteQueries, invitesIn } from './invites.ts';
@@ -11,6 +12,7 @@ import { type LockRule, loginAttemptQueries } from './login-attempts.ts';
 import { memberQueries, membersIn } from './members.ts';
 import { organizationsIn } from './organizations.ts';
 import { appendFacts, type OwnFact } from './outbox.ts';
+import { accountDataQueries, personalDataIn } from './personal-data.ts';
 import { planQueries, plansIn } from './plans.ts';
 import { revocationQueries } from './revocations.ts';
 import { sessionQueries, sessionsIn } from './sessions.ts';
@@ -29,9 +31,11 @@ export function createUserStore(database: Database, lockRule: LockRule) {
     /** For the named jobs, which write accounts and what belongs to `orgId` at once, or neither. */
     job: <T>(orgId: string, work: (tx: JobTx) => Promise<T>): Promise<T> =>
       database.job((sql) => work(jobFor(sql, orgId))),
+    accountData: accountDataQueries(database),
     accounts: accountQueries(database),
     apiKeys: apiKeyQueries(database),
     credentialTokens: credentialTokenQueries(database),
+    dataExports: dataExportQueries(database),
     identities: identityQueries(database),
     invites: inviteQueries(database),
     loginAttempts: loginAttemptQueries(database, lockRule),
@@ -58,9 +62,11 @@ function transactionFor(sql: Sql, orgId: string) {
     sql,
     orgId,
     apiKeys: apiKeysIn(sql, orgId),
+    dataExports: dataExportsIn(sql, orgId),
     invites: invitesIn(sql, orgId),
     members: membersIn(sql, orgId),
     organizations: organizationsIn(sql, orgId),
+    personalData: personalDataIn(sql, orgId),
     plans: plansIn(sql, orgId),
     /** Of members who are not removed. */
     quota: quotaIn(sql, orgId),

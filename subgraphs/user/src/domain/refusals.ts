@@ -14,6 +14,12 @@ export const conflict = (field: string, message: string) => new DomainError('CON
 export const tooManyKeys = (max: number) =>
   new DomainError('QUOTA_EXCEEDED', `A person has at most ${max} API keys that work. Revoke one first.`);
 
+export const tooManyExports = () =>
+  new DomainError(
+    'CONFLICT',
+    'Your data is being gathered, or was within the last hour. See dataExports, or try again later.',
+  );
+
 /** Told only to who has proved that they belong to it. */
 export const organizationSuspended = () =>
   forbidden('The organization is suspended: nobody can sign in to it.');

@@ -106,6 +106,12 @@ export const Mutation: MutationResolvers = {
   inviteAccept: (_, { input }, context) =>
     payloadOf(input, () => establish(context, context.invites.accept(context.client, input))),
 
+  userDataExport: (_, { input }, context, info) =>
+    payloadOf(input, async () => {
+      const { row, syncId } = await context.dataExports.request(callOf(context, info), input);
+      return { dataExport: row, syncId };
+    }),
+
   apiKeyCreate: (_, { input }, context, info) =>
     payloadOf(input, async () => {
       const { row, secret } = await context.apiKeys.create(callOf(context, info), input);

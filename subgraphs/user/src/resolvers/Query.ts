@@ -6,6 +6,7 @@ export const Query: QueryResolvers = {
     context.people.present(await context.loaders.user.load(viewerOf(context).userId)),
   invites: (_, args, context) => context.sentInvites.list(viewerOf(context), args),
   apiKeys: (_, args, context) => context.apiKeys.list(viewerOf(context), args),
+  dataExports: (_, _args, context) => context.dataExports.list(viewerOf(context)),
   // The routers ask as nobody: whoever is signed in has no business here.
   apiKeyIdentify: (_, { organizationId, hash }, context) =>
     context.viewer ? null : context.apiKeys.identify(organizationId, hash),

@@ -3,6 +3,7 @@ import type { Resolvers } from '../generated/graphql.ts';
 import { ApiKey } from './ApiKey.ts';
 import { AuditEntry } from './AuditEntry.ts';
 import { AuditLog } from './AuditLog.ts';
+import { DataExport } from './DataExport.ts';
 import { Invite } from './Invite.ts';
 import { Membership } from './Membership.ts';
 import { Mutation } from './Mutation.ts';
@@ -16,6 +17,7 @@ export const resolvers: Resolvers = {
   ApiKey,
   AuditEntry,
   AuditLog,
+  DataExport,
   Invite,
   Membership,
   Mutation,

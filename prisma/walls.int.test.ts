@@ -125,6 +125,38 @@ describe('a breach in a wall is found', () => {
   });
 });
 
+describe.each(subgraphs)('a policy of %s that lets everybody through', (subgraph) => {
+  it('is found, whichever it is', async () => {
+    const database = await aDatabase(subgraph);
+    // Of what the serving role may do at all; the other policies guard what nobody was granted.
+    const policies = await run<{
+      table: string;
+      name: string;
+      command: string;
+      using: string;
+      check: string;
+    }>(
+      database.adminUrl,
+      `select polrelid::regclass::text as table, quote_ident(polname) as name, polcmd as command,
+         pg_get_expr(polqual, polrelid) as using, pg_get_expr(polwithcheck, polrelid) as check
+       from pg_policy join pg_class c on c.oid = polrelid
+       where '${roleOf(subgraph, 'app')}'::regrole::oid = any (polroles) and not c.relispartition
+         and has_table_privilege('${roleOf(subgraph, 'app')}', c.oid, case polcmd when 'r' then 'select'
+           when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete' else 'select, insert, update, delete' end)`,
+    );
+    expect(policies.length).toBeGreaterThan(5);
+    for (const { table, name, command, using, check } of policies) {
+      const policy = (using: string, check: string) =>
+        `alter policy ${name} on ${table} ${command === 'a' ? '' : `using (${using})`} ` +
+        `${command === 'r' || command === 'd' ? '' : `with check (${check})`}`;
+      await run(database.adminUrl, policy('true', 'true'));
+      expect(await findLeaks(database, table), `${table}: ${name}`).not.toEqual([]);
+      await run(database.adminUrl, policy(using, check ?? using));
+      expect(await findLeaks(database, table), `${table}: ${name}`).toEqual([]);
+    }
+  }, 120_000);
+});
+
 describe('the owner', () => {
   const task = (orgId: string) =>
     `insert into tasks (org_id, id, number, key, title, creator_id, project_id)

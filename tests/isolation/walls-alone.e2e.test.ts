@@ -58,7 +58,7 @@ it('second wall alone: with every comparison with the organisation gone from the
   // A switch that does nothing would prove nothing.
   for (const name of NAMES) expect(rewritten[name].size, name).toBeGreaterThan(3);
   expect(findings).toEqual([]);
-}, 300_000);
+}, 600_000);
 
 it('first wall alone: with row-level security off, the code asks for no foreign row', async () => {
   const supergraph = await aSupergraph({ env: WIDE });
@@ -69,7 +69,7 @@ it('first wall alone: with row-level security off, the code asks for no foreign 
   );
   expect(tables).toBeGreaterThan(30);
   expect(findings).toEqual([]);
-}, 300_000);
+}, 600_000);
 
 it('without both walls the matrix is full of foreign rows: it would see them', async () => {
   let isForgetful = false;
@@ -87,7 +87,7 @@ it('without both walls the matrix is full of foreign rows: it would see them', a
     );
     expect(shown, field).not.toEqual([]);
   }
-}, 120_000);
+}, 300_000);
 
 /** After the start: a service refuses to serve such a database. */
 async function switchOffRowSecurity({ databases }: TestSupergraph): Promise<number> {

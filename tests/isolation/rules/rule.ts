@@ -28,7 +28,7 @@ export type Row<Cell> = { readonly [R in Role | 'inside']?: Cell | Later };
 /** A row as it is tried. */
 export type FullRow<Cell> = Readonly<Record<Role, Cell | Later>>;
 
-/** Things of the scene, which ids point to. A new kind gets a line in tests/isolation/scene.ts. */
+/** Things of the scene, which ids point to. A new kind gets a line in tests/isolation/matrix/scene.ts. */
 export type Thing =
   | 'ApiKey'
   | 'AuditLog'

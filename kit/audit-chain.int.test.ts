@@ -379,15 +379,18 @@ describe('retention', () => {
     expect(await verify()).toMatchObject({ entries: 0, checkpoint: 2_500, problems: [] });
   });
 
-  test('leaves a damaged chain as it is', async () => {
+  test.each([
+    ['delete from audit_entries', ''],
+    ["update audit_entries set action = 'thing.undone'", ''],
+    ['delete from audit_entries', 'and its seal'],
+  ])('leaves a damaged chain as it is: %s %s', async (tamper, andSeal) => {
     await recordMany(5);
     await sealAll();
-    await intruder.query(
-      `delete from audit_entries where org_id = '${orgId}'
-         and id = (select entry_id from audit_seals where org_id = '${orgId}' and seq = 3)`,
-    );
+    const third = `org_id = '${orgId}' and id = (select entry_id from audit_seals where org_id = '${orgId}' and seq = 3)`;
+    await intruder.query(`${tamper} where ${third}`);
+    if (andSeal) await intruder.query(`delete from audit_seals where org_id = '${orgId}' and seq = 3`);
     await retention().run(inDays(92));
-    expect(await seqsOf()).toEqual([3, 4, 5]);
+    expect(await seqsOf()).toEqual(andSeal ? [4, 5] : [3, 4, 5]);
     expect(await verify()).toMatchObject({ checkpoint: 2, firstBad: 3 });
   });
 

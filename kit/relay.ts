@@ -262,6 +262,8 @@ export function createRelay(options: RelayOptions): Relay {
       await toSeal.wait(timing.sealPollMs);
       await rest(timing.sealGatherMs);
     }
+    // Stopped in an orderly way it leaves nothing unsealed that was committed before.
+    if (!isDeposed) await troubles.watch('sealing', () => auditSeal.seal(term, BATCH));
   }
 
   async function keepAuditLog(): Promise<void> {

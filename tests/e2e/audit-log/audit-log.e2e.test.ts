@@ -186,6 +186,21 @@ describe('the log', () => {
     expect(data).toEqual({ auditLog: { part: null } });
   });
 
+  it('is open to a key of an ORG_ADMIN that has the scope ADMIN, and null to any other', async () => {
+    const entriesOf = async (scopes: string[]) => {
+      const { apiKeyCreate } = await ada.client.ask<{ apiKeyCreate: { secret: string } }>(
+        'mutation Key($input: ApiKeyCreateInput!) { apiKeyCreate(input: $input) { success userErrors { code } secret } }',
+        { input: { name: scopes.join(), scopes } },
+      );
+      const { data } = await ada.client
+        .as(apiKeyCreate.secret)
+        .send<{ auditLog: { part: List | null } }>(listOf('task'));
+      return data?.auditLog.part?.nodes.length ?? null;
+    };
+    expect(await entriesOf(['READ', 'WRITE'])).toBeNull();
+    expect(await entriesOf(['READ', 'ADMIN'])).toBeGreaterThan(0);
+  });
+
   it('is of one organisation', async () => {
     const other = await anOrg(supergraph.client, 'Zoe');
     const { nodes } = await list('user', { first: 100 }, other);

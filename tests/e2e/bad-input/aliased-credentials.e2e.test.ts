@@ -70,7 +70,7 @@ describe('a document with', () => {
     expect(await failures()).toBe(0);
   });
 
-  it.each(Object.keys(FIELDS))('login and %s is refused, and twice %s as well', async (name) => {
+  it.each(Object.keys(FIELDS))('login and %s is refused, and the same field twice', async (name) => {
     const field = FIELDS[name] ?? '';
     expect(await refusal(`mutation { ${login('a')} ${field} }`)).toBe('OPERATION_TOO_LARGE');
     expect(await refusal(`mutation { a: ${field} b: ${field} }`)).toBe('OPERATION_TOO_LARGE');

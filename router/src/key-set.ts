@@ -7,6 +7,7 @@
 // wait for the next fetch instead of being refused. While the user service is away the keys that are known stay good.
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
+import { createTroubles } from '@taskflow/kit/background';
 import type { Log } from '@taskflow/kit/log';
 import type { Dispatcher } from 'undici';
 import { Refusal } from './exchange.ts';
@@ -33,6 +34,7 @@ const KEYS_MAX = 50;
 export function createKeySet(options: { url: string; dispatcher: Dispatcher; log: Log }): KeySet {
   const { url, dispatcher, log } = options;
   const bucket = createBucket(BURST, REFILL_MS);
+  const troubles = createTroubles(log);
   let keys = new Map<string, KeyObject>();
   let isReachable = true;
   let current: Promise<void> | null = null;
@@ -41,13 +43,9 @@ export function createKeySet(options: { url: string; dispatcher: Dispatcher; log
   let timer: NodeJS.Timeout | null = null;
 
   async function fetchKeys(): Promise<void> {
-    try {
-      keys = await readKeys(url, dispatcher);
-      isReachable = true;
-    } catch (error) {
-      isReachable = false;
-      log.warn({ err: error }, 'the key set could not be fetched: known keys stay');
-    }
+    const fetched = await troubles.watch('fetching the key set', () => readKeys(url, dispatcher));
+    isReachable = fetched !== undefined;
+    keys = fetched ?? keys;
   }
 
   function fetchNow(): Promise<void> {

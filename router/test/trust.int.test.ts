@@ -80,7 +80,6 @@ describe('an access token', () => {
     ['without an audience', { claims: { aud: undefined } }, 'UNAUTHENTICATED'],
     ['for an audience that begins alike', { claims: { aud: 'taskflow-api-admin' } }, 'UNAUTHENTICATED'],
     ['that expired ten seconds ago', { claims: { exp: secondsFromNow(-10) } }, 'TOKEN_EXPIRED'],
-    ['that is valid in ten seconds', { claims: { nbf: secondsFromNow(10) } }, 'UNAUTHENTICATED'],
   ];
 
   it('is good within five seconds of skew between clocks', async () => {
@@ -90,6 +89,12 @@ describe('an access token', () => {
       });
       expect(answer.status).toBe(200);
     }
+  });
+
+  // Not a row above: those are written down when the file is read, and its tests may take longer than that.
+  it('is refused ten seconds before it is valid', async () => {
+    const token = supergraph.tokenFor(aViewer(), { claims: { nbf: secondsFromNow(10) } });
+    expect(codesOf(await ask(router, '{ me { id } }', { token }))).toEqual(['UNAUTHENTICATED']);
   });
 
   it.each(bad)('%s is refused with 401 and reaches no subgraph', async (_what, parts, code) => {

@@ -408,6 +408,20 @@ describe('retention', () => {
     expect((await verify(orgId, { ring: strange })).problems).toEqual(['3: the checkpoint is forged']);
   });
 
+  test('signs anew with the first key what a tenant at rest has under the second, and nothing that is forged', async () => {
+    await recordMany(2);
+    await sealAll();
+    await retention(parseKeyRing('old:fedcba9876543210fedcba9876543210')).run(inDays(92));
+    await retention().run();
+    const alone = { ring: parseKeyRing('new:0123456789abcdef0123456789abcdef') };
+    expect(await verify(orgId, alone)).toMatchObject({ checkpoint: 2, problems: [] });
+    await intruder.query("update audit_checkpoints set signature = 'v1.old.forged' where org_id = $1", [
+      orgId,
+    ]);
+    await retention().run();
+    expect((await verify()).problems).toEqual(['2: the checkpoint is forged']);
+  });
+
   test('is the only way to remove an entry: without a checkpoint the database refuses', async () => {
     await recordMany(2);
     await sealAll();

@@ -4,8 +4,8 @@
  *
  *   v1.<key id>.<mac>   HMAC-SHA256 over the JSON array below; the ring holds two keys while rotating, the first signs
  *
- * An HMAC and no public-key signature: who verifies is the operator, who has the environment anyway. A key is to be kept in
- * the ring for as long as checkpoints under it are the newest ones: a day or two, for each run of retention signs anew.
+ * An HMAC and no public-key signature: who verifies is the operator, who has the environment anyway. Retention signs anew what
+ * is signed with the second key, once an hour: after that it can leave the ring.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { KeyRing } from './config.ts';
@@ -24,6 +24,9 @@ export function signCheckpoint(ring: KeyRing, source: string, checkpoint: Checkp
   if (!key) throw new Error('an empty key ring cannot sign checkpoints');
   return `v1.${key.id}.${macOf(key.secret, source, checkpoint).toString('base64url')}`;
 }
+
+/** What a signature under the first key begins with. */
+export const signatureStart = (ring: KeyRing): string => `v1.${ring[0]?.id}.`;
 
 /** Whether one of the keys has signed exactly this for this subgraph and tenant. */
 export function isGenuine(

@@ -9,7 +9,7 @@
  * that each tenant has work once a day at most. Safe to run at any time, by anyone: all of them remove the same.
  */
 import type pg from 'pg';
-import { type Checkpoint, signCheckpoint } from './audit-checkpoint.ts';
+import { type Checkpoint, isGenuine, signatureStart, signCheckpoint } from './audit-checkpoint.ts';
 import { beginningOf, damageOf, readLinks } from './audit-links.ts';
 import { type auditVariables, type Config, type KeyRing, parseKeyRing } from './config.ts';
 import type { Log } from './log.ts';
@@ -98,8 +98,31 @@ export function createAuditRetention(
     }
   }
 
+  /** Checkpoints under an older key: those of a tenant that is at rest would stay under it for ever. */
+  async function signAnew(): Promise<void> {
+    const { ring } = keeping;
+    const rows = await sql.query<Omit<Checkpoint, 'seq'> & { seq: string; signature: string }>(
+      `select org_id as "orgId", seq, hash, removed_until as "removedUntil", signature
+       from audit_checkpoints where not starts_with(signature, $1)`,
+      [signatureStart(ring)],
+    );
+    for (const row of rows) {
+      const checkpoint = { ...row, seq: Number(row.seq) };
+      const { orgId, seq } = checkpoint;
+      if (isGenuine(ring, source, checkpoint)) {
+        await transaction(pool, async (tx) => {
+          await tx.query('delete from audit_checkpoints where org_id = $1::uuid and seq = $2::bigint', [
+            ...[orgId, seq],
+          ]);
+          await insertCheckpoint(tx, checkpoint, signCheckpoint(ring, source, checkpoint));
+        });
+      } else log.error({ orgId, seq }, 'a checkpoint of the audit log is signed with no key of the ring');
+    }
+  }
+
   return {
     async run(now = new Date()) {
+      await signAnew();
       const cutoff = new Date(Math.floor(now.getTime() / DAY_MS) * DAY_MS - keeping.days * DAY_MS);
       let total = 0;
       let after = FIRST;

@@ -131,7 +131,7 @@ const CREDENTIAL_FIELDS = [
   ...['login', 'register', 'tokenRefresh', 'inviteAccept'],
   ...['passwordChange', 'passwordResetRequest', 'passwordReset'],
   ...['emailVerificationSend', 'emailVerify', 'emailChangeRequest', 'emailChangeConfirm'],
-  ...['signInStart', 'signInComplete'],
+  ...['signInStart', 'signInComplete', 'userErase'],
 ];
 
 /** Throws a ConfigError with every problem at once. */

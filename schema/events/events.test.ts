@@ -133,7 +133,7 @@ describe('the list', () => {
 
   test('tells a subgraph at compile time what it has to handle', () => {
     expectTypeOf<ConsumedBy<'notification'>>().toEqualTypeOf<
-      'mail.requested' | 'data-export.requested' | 'task.assigned' | 'task.status-changed'
+      'mail.requested' | 'member.erased' | 'data-export.requested' | 'task.assigned' | 'task.status-changed'
     >();
     expectTypeOf<ConsumedBy<'user'>>().toEqualTypeOf<
       | 'organization.updated'
@@ -143,7 +143,13 @@ describe('the list', () => {
       | 'org-data.gathered'
       | 'task-data.gathered'
       | 'notification-data.gathered'
+      | 'org-traces.erased'
+      | 'task-traces.erased'
+      | 'notification-traces.erased'
     >();
+    expectTypeOf<ConsumedBy<'user'>>().toExtend<keyof typeof facts>();
+    expectTypeOf<'plan.changed' | 'task-traces.erased'>().toExtend<ConsumedBy<'user'>>();
+    expectTypeOf<'member.joined'>().not.toExtend<ConsumedBy<'user'>>();
     expectTypeOf<AnyFact['type']>().toEqualTypeOf<keyof typeof facts>();
   });
 });

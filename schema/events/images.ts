@@ -131,6 +131,18 @@ export const gatheredData = z.object({
   content: z.string().max(200_000),
 });
 
+/** Somebody who is to be forgotten. */
+export const erased = z.object({
+  id,
+  /** Their address, sealed and bound with `bindingOfErasure`, for those who know them by it; null once all have forgotten. */
+  sealed: z.string().nullable(),
+});
+
+export const bindingOfErasure = (id: string): string => `erasure:${id}`;
+
+/** A service has forgotten somebody. */
+export const traces = z.object({ userId: id });
+
 /** What happened in a person's inbox. */
 export const inbox = z.object({
   userId: id,

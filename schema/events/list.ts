@@ -30,6 +30,24 @@ export const facts = {
     ...{ source: 'user', aggregate: 'member', consumers: ['org', 'task'], schemaVersion: 1 },
     ...{ before: image.member, after: image.member },
   },
+  // After the member.updated that anonymises them, and once more when nothing of before can be under way.
+  'member.erased': {
+    ...{ source: 'user', aggregate: 'member', consumers: ['org', 'task', 'notification'], schemaVersion: 1 },
+    ...{ before: none, after: image.erased },
+  },
+  // Each service says that it has forgotten; the aggregate is the person.
+  'org-traces.erased': {
+    ...{ source: 'org', aggregate: 'erasure', consumers: ['user'], schemaVersion: 1 },
+    ...{ before: none, after: image.traces },
+  },
+  'task-traces.erased': {
+    ...{ source: 'task', aggregate: 'erasure', consumers: ['user'], schemaVersion: 1 },
+    ...{ before: none, after: image.traces },
+  },
+  'notification-traces.erased': {
+    ...{ source: 'notification', aggregate: 'erasure', consumers: ['user'], schemaVersion: 1 },
+    ...{ before: none, after: image.traces },
+  },
   // The aggregate is the mail itself: mails have no order among each other.
   'mail.requested': {
     ...{ source: 'user', aggregate: 'mail', consumers: ['notification'], schemaVersion: 1 },

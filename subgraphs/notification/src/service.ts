@@ -64,7 +64,8 @@ export function createService(
   const inbox = createInbox(store, { cursors });
   const events = createInboxEvents(path.events, inbox);
   const { transaction } = store;
-  const handlers = createHandlers({ inbox, mailHistory: createMailHistory(database) });
+  const sealer = createSealer(parseKeyRing(config.MAIL_SEAL_KEY));
+  const handlers = createHandlers({ inbox, mailHistory: createMailHistory(database), sealer });
   const facts = createApply({ handlers, parse: parseFact, transaction, log });
 
   const mails = createMailSender({
@@ -72,7 +73,7 @@ export function createService(
     postman: config.NOTIFICATION_SMTP_URL
       ? createSmtp({ url: config.NOTIFICATION_SMTP_URL, from: config.NOTIFICATION_MAIL_FROM })
       : null,
-    sealer: createSealer(parseKeyRing(config.MAIL_SEAL_KEY)),
+    sealer,
     linkBase: config.NOTIFICATION_MAIL_LINK_BASE,
     slots: CONNECTIONS_MAX,
     log,

@@ -4,6 +4,7 @@ import type { Accounts } from './domain/accounts.ts';
 import type { ApiKeys } from './domain/api-keys.ts';
 import type { DataExports } from './domain/data-exports.ts';
 import type { EmailAddresses } from './domain/email-addresses.ts';
+import type { Erasures } from './domain/erasures.ts';
 import type { Invites } from './domain/invites.ts';
 import type { Members } from './domain/members.ts';
 import type { Memberships } from './domain/memberships.ts';
@@ -25,6 +26,7 @@ export interface Context extends RequestContext {
   addresses: EmailAddresses;
   apiKeys: ApiKeys;
   dataExports: DataExports;
+  erasures: Erasures;
   invites: Invites;
   members: Members;
   memberships: Memberships;
@@ -46,6 +48,7 @@ export interface ContextDeps {
   addresses: EmailAddresses;
   apiKeys: ApiKeys;
   dataExports: DataExports;
+  erasures: Erasures;
   invites: Invites;
   members: Members;
   memberships: Memberships;

@@ -22,6 +22,7 @@ import { createPlanNews } from './data/plan-news.ts';
 import { createRequestLimits } from './data/request-limits.ts';
 import { createRetention } from './data/retention.ts';
 import { createUserStore } from './data/store.ts';
+import { createStreamSweeper } from './data/stream-sweeper.ts';
 import { createAccessTokens } from './domain/access-tokens.ts';
 import { createAccounts } from './domain/accounts.ts';
 import { createAfterwards } from './domain/afterwards.ts';
@@ -29,6 +30,7 @@ import { createApiKeys } from './domain/api-keys.ts';
 import { createCredentialMails } from './domain/credential-mails.ts';
 import { createDataExports } from './domain/data-exports.ts';
 import { createEmailAddresses } from './domain/email-addresses.ts';
+import { createErasures } from './domain/erasures.ts';
 import { createInvites } from './domain/invites.ts';
 import { createMails } from './domain/mails.ts';
 import { createMembers } from './domain/members.ts';
@@ -108,7 +110,11 @@ export function createService(
       planOf: store.plans.find,
     }),
   });
-  const mails = createMails(createSealer(parseKeyRing(config.MAIL_SEAL_KEY)));
+  const sealer = createSealer(parseKeyRing(config.MAIL_SEAL_KEY));
+  const mails = createMails(sealer);
+  const erasures = createErasures(store, {
+    ...{ passwords, proof, control, sealer, sweeper: createStreamSweeper(path.redis), log },
+  });
   const dataExports = createDataExports(store, { mails });
   const credentialMails = createCredentialMails(mails);
   const addresses = createEmailAddresses(store, {
@@ -161,7 +167,7 @@ export function createService(
     allowUnsigned: config.USER_ALLOW_UNSIGNED,
     log,
     context: createContextFactory({
-      ...{ accounts, addresses, apiKeys, auditLog, dataExports, invites, members, memberships, ownSessions },
+      ...{ accounts, addresses, apiKeys, auditLog, dataExports, erasures, invites, members, memberships, ownSessions },
       ...{ passwordChanges, people, profiles, providerSignIn, sentInvites, sessions, usage },
     }),
     probes: { postgres: database.ping, redis: { ask: path.ping, essential: false } },
@@ -175,7 +181,7 @@ export function createService(
     ],
     neededScope,
     ...(observe ? { observe } : {}),
-    onStop: [afterwards.stop, control.stop, path.stop, retention.stop, database.close],
+    onStop: [erasures.stop, afterwards.stop, control.stop, path.stop, retention.stop, database.close],
   });
 
   return {
@@ -190,6 +196,7 @@ export function createService(
         path.start(facts);
         control.start();
         retention.start();
+        erasures.start();
         await graphql.start();
       } catch (error) {
         await graphql.stop();

@@ -219,6 +219,13 @@ export const user: Rules = {
       roles: CHANGES_PEOPLE,
       example: async ({ fresh }) => ({ input: { id: await fresh('User') } }),
     },
+    'Mutation.userErase': {
+      says: 'An ORG_ADMIN, and everybody themselves; with their password.',
+      roles: CHANGES_PEOPLE,
+      example: async ({ fresh, person }) => ({
+        input: { userId: await fresh('User'), password: person.password },
+      }),
+    },
     'Mutation.organizationLeave': {
       says: 'Everybody but the last ORG_ADMIN, themselves.',
       roles: PEOPLE_INSIDE,
@@ -235,6 +242,7 @@ export const user: Rules = {
     'ApiKeyRevokeInput.id': names('ApiKey'),
     'UserSuspendInput.id': names('User'),
     'UserReinstateInput.id': names('User'),
+    'UserEraseInput.userId': names('User'),
     'UserRemoveInput.id': names('User'),
   },
   types: {

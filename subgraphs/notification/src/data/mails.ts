@@ -38,6 +38,11 @@ export const mailsIn = (sql: Sql, orgId: string) => ({
       ],
     );
   },
+
+  /** Every mail to an address, sent or not. The serving role may not read them: the function of the migration does. */
+  async forget(recipient: string): Promise<void> {
+    await sql.query('select forget_mails($1::uuid, $2)::text as forgotten', [orgId, recipient]);
+  },
 });
 
 export interface LeaseRule {

@@ -140,6 +140,18 @@ export function notificationsIn(tx: Tx, orgId: string) {
     /** One line of the organisation's audit log, in this transaction. */
     audit: (origin: AuditOrigin, entry: AuditEntry) => recordAudit(sql, orgId, origin, entry),
 
+    /** All that lies in an inbox, and its counts. */
+    async deleteInbox(userId: string): Promise<void> {
+      await sql.query('delete from notifications where org_id = $1::uuid and user_id = $2::uuid', [
+        orgId,
+        userId,
+      ]);
+      await sql.query('delete from notification_counts where org_id = $1::uuid and user_id = $2::uuid', [
+        orgId,
+        userId,
+      ]);
+    },
+
     /** Locks one inbox and answers its next version. */
     async lockInbox(userId: string): Promise<number> {
       const rows = await sql.query<{ version: number }>(

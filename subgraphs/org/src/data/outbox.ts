@@ -9,6 +9,7 @@ export type OwnFact = FactOf<
     | `organization.${'updated' | 'suspended' | 'reinstated'}`
     | 'plan.changed'
     | 'org-data.gathered'
+    | 'org-traces.erased'
     | `team.${string}`
     | `project.${string}`
   >

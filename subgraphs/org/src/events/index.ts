@@ -4,6 +4,7 @@ import type { OrgTx } from '../data/store.ts';
 import type { Plans } from '../domain/plans.ts';
 import { onDataExportRequested } from './on-data-export-requested.ts';
 import { onMemberChanged } from './on-member-changed.ts';
+import { onMemberErased } from './on-member-erased.ts';
 import { onOrganizationFounded } from './on-organization-founded.ts';
 import { onTaskChanged } from './on-task-changed.ts';
 
@@ -13,6 +14,7 @@ export const createHandlers = (deps: { plans: Plans }): FactHandlers<OrgTx, AnyF
   'member.joined': onMemberChanged,
   'member.updated': onMemberChanged,
   'data-export.requested': onDataExportRequested,
+  'member.erased': onMemberErased,
   'task.created': onTaskChanged,
   'task.updated': onTaskChanged,
   'task.deleted': onTaskChanged,

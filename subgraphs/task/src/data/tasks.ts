@@ -128,6 +128,24 @@ export function tasksIn(sql: Sql, orgId: string) {
       return row as TaskRow;
     },
 
+    /** Every task that is assigned to somebody, deleted ones included, locked in one order. */
+    lockAssignedTo: (userId: string): Promise<TaskRow[]> =>
+      sql.query<TaskRow>(
+        `select ${COLUMNS} from tasks t where t.org_id = $1::uuid and t.assignee_id = $2::uuid
+           order by t.id for update of t`,
+        [orgId, userId],
+      ),
+
+    /** The row must be locked. */
+    async unassign(id: string): Promise<TaskRow> {
+      const [row] = await sql.query<TaskRow>(
+        `update tasks t set assignee_id = null, updated_at = clock_timestamp(), version = t.version + 1
+           where t.org_id = $1::uuid and t.id = $2::uuid returning ${COLUMNS}`,
+        [orgId, id],
+      );
+      return row as TaskRow;
+    },
+
     /** Takes the task out of every list. The row must be locked. */
     async markDeleted(id: string): Promise<TaskRow> {
       const [row] = await sql.query<TaskRow>(

@@ -27,11 +27,16 @@ function imageOf(row: TaskRow, { withDescription }: { withDescription: boolean }
   };
 }
 
+/** Who changed it, and by which request; the system when nobody did. */
+export type Cause = Pick<Call, 'requestId'> & {
+  readonly viewer: { readonly orgId: string; readonly userId: string | null };
+};
+
 /**
  * The facts of one change, in their order: the change itself, then what others care for, all of the same version.
  * `before` is null for a new task; `after.deletedAt` makes it a deletion.
  */
-export function factsOf(call: Call, before: TaskRow | null, after: TaskRow): OwnFact[] {
+export function factsOf(call: Cause, before: TaskRow | null, after: TaskRow): OwnFact[] {
   const withDescription = before?.description !== after.description;
   const was = before && imageOf(before, { withDescription });
   const is = imageOf(after, { withDescription });

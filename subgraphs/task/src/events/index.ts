@@ -3,6 +3,7 @@ import type { AnyFact, ConsumedBy } from '@taskflow/schema/events';
 import type { TaskTx } from '../data/store.ts';
 import { onDataExportRequested } from './on-data-export-requested.ts';
 import { onMemberChanged } from './on-member-changed.ts';
+import { onMemberErased } from './on-member-erased.ts';
 import { onOrganizationUpdated } from './on-organization-updated.ts';
 import { onPlanChanged } from './on-plan-changed.ts';
 import { onProjectChanged } from './on-project-changed.ts';
@@ -14,6 +15,7 @@ export const createHandlers = (): FactHandlers<TaskTx, AnyFact, ConsumedBy<'task
   'member.joined': onMemberChanged,
   'member.updated': onMemberChanged,
   'data-export.requested': onDataExportRequested,
+  'member.erased': onMemberErased,
   'organization.updated': onOrganizationUpdated,
   'plan.changed': onPlanChanged,
   'team.created': onTeamChanged,

@@ -175,10 +175,10 @@ export function membersIn(sql: Sql, orgId: string) {
     /** Takes a removed member in again. Lock the member before. */
     readmit: (member: NewMember) =>
       one(
-        `update members as m set name = $3, role = $4, status = 'ACTIVE', archived_at = null,
+        `update members as m set name = $3, role = $4, email = $5, status = 'ACTIVE', archived_at = null,
            epoch = m.epoch + 1, version = m.version + 1, updated_at = now()
            where m.org_id = $1::uuid and m.id = $2::uuid returning ${MEMBER_COLUMNS}`,
-        ...[member.id, member.name, member.role],
+        ...[member.id, member.name, member.role, member.email],
       ),
 
     /** The member's access tokens are of an old epoch from here on. Lock the member before. */

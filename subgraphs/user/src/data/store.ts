@@ -6,6 +6,7 @@ import { apiKeyQueries, apiKeysIn } from './api-keys.ts';
 import { credentialTokenQueries, credentialTokensIn } from './credential-tokens.ts';
 import { dataExportQueries, dataExportsIn } from './data-exports.ts';
 import { type Database, sqlOf } from './database.ts';
+import { erasureQueries, erasuresIn } from './erasures.ts';
 import { identitiesIn, identityQueries } from './identities.ts';
 import { inviteQueries, invitesIn } from './invites.ts';
 import { type LockRule, loginAttemptQueries } from './login-attempts.ts';
@@ -36,6 +37,7 @@ export function createUserStore(database: Database, lockRule: LockRule) {
     apiKeys: apiKeyQueries(database),
     credentialTokens: credentialTokenQueries(database),
     dataExports: dataExportQueries(database),
+    erasures: erasureQueries(database),
     identities: identityQueries(database),
     invites: inviteQueries(database),
     loginAttempts: loginAttemptQueries(database, lockRule),
@@ -61,6 +63,7 @@ function transactionFor(sql: Sql, orgId: string) {
   return {
     sql,
     orgId,
+    erasures: erasuresIn(sql, orgId),
     apiKeys: apiKeysIn(sql, orgId),
     dataExports: dataExportsIn(sql, orgId),
     invites: invitesIn(sql, orgId),

@@ -8,6 +8,7 @@ import { onDataGathered } from './on-data-gathered.ts';
 import { onOrganizationSuspended } from './on-organization-suspended.ts';
 import { onOrganizationUpdated } from './on-organization-updated.ts';
 import { onPlanChanged } from './on-plan-changed.ts';
+import { onTracesErased } from './on-traces-erased.ts';
 
 /** The facts that this subgraph consumes, each with its handler. */
 export const createHandlers = (deps: {
@@ -22,4 +23,7 @@ export const createHandlers = (deps: {
   'task-data.gathered': onDataGathered(deps.dataExports),
   'notification-data.gathered': onDataGathered(deps.dataExports),
   'plan.changed': onPlanChanged(deps.planNews),
+  'org-traces.erased': onTracesErased,
+  'task-traces.erased': onTracesErased,
+  'notification-traces.erased': onTracesErased,
 });

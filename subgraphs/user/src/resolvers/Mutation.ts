@@ -171,6 +171,9 @@ export const Mutation: MutationResolvers = {
   userRemove: (_, { input }, context, info) =>
     payloadOf(input, () => changed(context.members.remove(callOf(context, info), input))),
 
+  userErase: (_, { input }, context, info) =>
+    payloadOf(input, () => changed(context.erasures.erase(callOf(context, info), context.client, input))),
+
   organizationLeave: (_, { input }, context, info) =>
     payloadOf(input, () => changed(context.members.leave(callOf(context, info), input))),
 };

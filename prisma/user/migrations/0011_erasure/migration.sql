@@ -12,7 +12,7 @@ create table erasures (
   primary key (org_id, user_id),
   constraint erasures_member_fkey foreign key (org_id, user_id) references members (org_id, id),
   constraint erasures_round_values check (round in (1, 2)),
-  constraint erasures_completed_is_blank check ((completed_at is null) = (sealed is not null))
+  constraint erasures_completed_is_blank check (completed_at is null or sealed is null)
 );
 create index erasures_open_idx on erasures (requested_at) where completed_at is null;
 alter table erasures enable row level security;

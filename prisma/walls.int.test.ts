@@ -32,7 +32,6 @@ const SYSTEM_GRANTS: Partial<Record<string, Record<string, string>>> = {
     api_keys: 'DELETE SELECT',
     credential_tokens: 'DELETE INSERT SELECT UPDATE',
     data_exports: 'DELETE SELECT',
-    identities: 'DELETE INSERT SELECT UPDATE',
     sessions: 'DELETE INSERT SELECT UPDATE',
     refresh_tokens: 'DELETE INSERT SELECT',
     quotas: 'INSERT SELECT UPDATE',

@@ -80,6 +80,11 @@ async function aPersonWithTraces(): Promise<Scene> {
   await aTask(grace, { title: 'made by somebody' });
   const { ask, send } = grace.client;
   await ask('mutation { apiKeyCreate(input: { name: "mine", scopes: [READ] }) { success } }');
+  await ask('mutation { userDataExport(input: {}) { success } }');
+  await until('the archive', async () => {
+    const { dataExports } = await ask<{ dataExports: { state: string }[] }>('{ dataExports { state } }');
+    return dataExports[0]?.state === 'READY';
+  });
   await ask('mutation { emailVerificationSend(input: {}) { success } }');
   await supergraph.client.send(
     `mutation { login(input: { email: "${grace.email}", password: "wrong" }) { success } }`,

@@ -3,7 +3,12 @@ import type { Sql } from '@taskflow/kit/tenant-pool';
 import type { FactOf } from '@taskflow/schema/events';
 
 /** The facts that this subgraph publishes. */
-export type OwnFact = FactOf<'notification.created' | 'notification.updated' | 'notification-data.gathered' | 'notification-traces.erased'>;
+export type OwnFact = FactOf<
+  | 'notification.created'
+  | 'notification.updated'
+  | 'notification-data.gathered'
+  | 'notification-traces.erased'
+>;
 
 /** Appends to the outbox; last in the transaction of the change, after the row lock. */
 export const appendFacts = (sql: Sql, facts: readonly OwnFact[]): Promise<void> => append(sql, facts);

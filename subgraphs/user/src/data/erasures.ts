@@ -91,6 +91,7 @@ export function erasuresIn(sql: Sql, orgId: string) {
         'delete from credential_tokens where org_id = $1::uuid and account_id = $2::uuid',
         person,
       );
+      await sql.query('delete from data_exports where org_id = $1::uuid and user_id = $2::uuid', person);
       await sql.query('delete from api_keys where org_id = $1::uuid and created_by = $2::uuid', person);
       await sql.query('delete from invites where org_id = $1::uuid and email = $2', [orgId, email]);
     },

@@ -4,7 +4,12 @@ import type { FactOf } from '@taskflow/schema/events';
 
 /** The facts that this subgraph publishes. */
 export type OwnFact = FactOf<
-  'organization.founded' | 'member.joined' | 'member.updated' | 'member.erased' | 'mail.requested' | 'data-export.requested'
+  | 'organization.founded'
+  | 'member.joined'
+  | 'member.updated'
+  | 'member.erased'
+  | 'mail.requested'
+  | 'data-export.requested'
 >;
 
 /** Appends to the outbox; last in the transaction of the change, after the row lock. */

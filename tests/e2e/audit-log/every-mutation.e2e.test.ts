@@ -18,7 +18,6 @@ const WIDE = {
 const UNRECORDED: Readonly<Record<string, string>> = {
   notificationMarkRead: 'concerns nobody but the person, and happens all day',
   tokenRefresh: 'goes on with a session whose beginning is recorded; its reuse is a line',
-  emailVerificationSend: 'sends a mail once more to the person themselves; what comes of it is a line',
   // The examples of these find nothing to change, which is no event.
   passwordResetRequest: 'nobody has the address; there is no log to write into',
   sessionRevokeOthers: 'there is no other session',

@@ -65,7 +65,7 @@ export function createLoginWindows(
     try {
       return await question();
     } catch (error) {
-      log.warn({ err: error }, 'Redis does not count failed sign-ins; PostgreSQL does');
+      log.warn({ reason: (error as Error).message }, 'Redis does not count failed sign-ins; PostgreSQL does');
       awayUntil = performance.now() + AWAY_MS;
       doubt();
       return null;

@@ -39,7 +39,7 @@ export function createRequestLimits(
         const id = randomBytes(8).toString('base64url');
         return (await commands.eval(TAKE, 1, key, max, windowMs, id)) as number;
       } catch (error) {
-        log.warn({ err: error, name }, 'Redis does not count requests; all pass');
+        log.warn({ reason: (error as Error).message, name }, 'Redis does not count requests; all pass');
         return 0;
       }
     },

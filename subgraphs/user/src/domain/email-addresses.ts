@@ -68,6 +68,10 @@ export function createEmailAddresses(store: UserStore, { mails, proof, ttlMs }: 
         const waitMs = await tx.credentialTokens.waitMs(account.id, 'EMAIL_VERIFICATION', MAIL_LIMIT);
         if (waitMs > 0) throw tooManyMails(waitMs);
         await tx.credentialTokens.revokeOpen(account.id, ['EMAIL_VERIFICATION']);
+        await tx.audit(
+          { ...client, actorId: account.id, sessionId: viewer.sessionId },
+          { action: 'email.verification-requested', target: { type: 'member', id: account.id } },
+        );
         await tx.appendFacts(await verificationOf(tx, member, client));
       });
     },
@@ -131,6 +135,10 @@ export function createEmailAddresses(store: UserStore, { mails, proof, ttlMs }: 
         await tx.accounts.lock(accountId);
         if (!(await tx.credentialTokens.use(key))) throw badMailToken();
         if (!(await tx.credentialTokens.isConfirmed(changeId, accountId))) {
+          await tx.audit(
+            { ...client, actorId: accountId },
+            { action: 'email.change-agreed', target: { type: 'member', id: accountId } },
+          );
           return { userId: accountId, isComplete: false, syncId: null };
         }
         const syncId = await changeAddress(tx, { accountId, newEmail }, client);

@@ -73,6 +73,9 @@ describe('a key', () => {
       creator: { name: 'Ada', organization: {} },
     });
     expect(await codesOf(key.client)).toEqual(['FORBIDDEN']);
+    const socket = await openSocket(supergraph.url, key.secret);
+    const refused = await socket.subscribe('subscription { taskEvents { __typename } }').frame();
+    expect([refused.type, refused.payload[0].extensions.code]).toEqual(['error', 'FORBIDDEN']);
   });
 
   it('administrates with ADMIN alone, and only as far as its maker', async () => {

@@ -58,7 +58,8 @@ async function tryRole(
     if (frame) judge.complain(one, `was told of something: ${JSON.stringify(frame).slice(0, 300)}`);
     judge.look(one, '', { data: { [one.operation.name]: 'silence' }, errors: [] });
   }
-  for (const { subscription } of listening) subscription.complete();
+  // Who stays connected goes on being noted, as a key's last use is.
+  socket.cut();
 }
 
 type Frame = Awaited<ReturnType<TestSubscription['frame']>>;

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { PlanClaim } from '@taskflow/kit/identity';
 import { aRedis, startOwnRedis } from '@taskflow/tests/kit/redis';
 import { openSocket } from '@taskflow/tests/kit/socket';
@@ -81,6 +81,22 @@ describe('the calls of a month', () => {
     expect(codesOf(await ask(router, 'mutation { login(name: "grace") { success } }', { token }))).toEqual(
       [],
     );
+  });
+
+  it('of an API key are counted with those of people, on the plan that stands behind the key', async () => {
+    const orgId = randomUUID();
+    const secret = `key_${orgId}_${randomBytes(32).toString('base64url')}`;
+    supergraph.apiKeys.set(secret, {
+      ...{ id: randomUUID(), userId: randomUUID(), role: 'MEMBER', epoch: 1, scopes: ['READ'] },
+      ...{ requestsPerMinute: 100, expiresAt: null, plan: JSON.stringify(aPlan(2)) },
+    });
+    expect([await codes(secret), await codes(aToken(aPlan(2), orgId))]).toEqual([[], []]);
+    expect(supergraph.calls.at(-1)?.claims.plan).toBe('TEAM');
+    expect([await codes(secret), await codes(aToken(aPlan(2), orgId))]).toEqual([
+      ['RATE_LIMITED'],
+      ['RATE_LIMITED'],
+    ]);
+    expect(await sumOf(orgId)).toBe(2);
   });
 
   it('are told to Redis without a loss, also where no call waits for it', async () => {

@@ -71,6 +71,8 @@ export interface AnsweredKey {
   scopes: string[];
   requestsPerMinute: number;
   expiresAt: string | null;
+  /** A PlanClaim as JSON. */
+  plan?: string | null;
 }
 
 export interface TokenParts {

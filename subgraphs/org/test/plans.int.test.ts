@@ -286,6 +286,13 @@ describe('API calls', () => {
     await reads(viewer, 15);
   });
 
+  it('are kept though something that is no organisation stands among the callers', async () => {
+    const viewer = await anOrg();
+    await redis.commands.zadd(redis.keys.apiCallers(month), Date.now(), 'no-uuid');
+    await count(viewer.orgId, 'one', 3);
+    await reads(viewer, 3);
+  });
+
   it('outlast a Redis that loses everything, which learns of them again', async () => {
     const viewer = await anOrg();
     await count(viewer.orgId, 'gone', 40);

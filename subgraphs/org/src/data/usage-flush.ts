@@ -8,6 +8,7 @@
  * or only half changes nothing that the next run does not make good.
  */
 import { createRound } from '@taskflow/kit/background';
+import { isUuid } from '@taskflow/kit/filter';
 import type { Log } from '@taskflow/kit/log';
 import type { RedisConnections } from '@taskflow/kit/redis';
 import { answerOf, countersOf, tell } from '@taskflow/kit/tally';
@@ -46,7 +47,9 @@ export function createUsageFlush(
     for (const month of months) {
       const startedAt = Date.now();
       const since = (seen.get(month) ?? 0) - OVERLAP_MS;
-      const callers = await redis.commands.zrangebyscore(redis.keys.apiCallers(month), since, '+inf');
+      const found = await redis.commands.zrangebyscore(redis.keys.apiCallers(month), since, '+inf');
+      // What is no id would stop all of them in PostgreSQL.
+      const callers = found.filter(isUuid);
       for (let at = 0; at < callers.length; at += BATCH)
         await flushSome(month, callers.slice(at, at + BATCH));
       seen.set(month, startedAt);

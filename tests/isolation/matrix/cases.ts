@@ -63,7 +63,33 @@ export async function casesOf(operation: Operation, role: Role, sides: Sides): P
   const strange = operation.idPaths.flatMap((path) =>
     STRANGE.map((kind) => strangeCase({ operation, role, cell: atHome, path, kind, args, sides })),
   );
-  return [own, ...(await Promise.all(strange)).filter((one) => one !== null)];
+  const controls = role === 'ORG_ADMIN' && cell === 'yes' ? controlsOf(operation, args, side) : [];
+  return [own, ...controls, ...(await Promise.all(strange)).filter((one) => one !== null)];
+}
+
+/**
+ * Where an id may be left out and the example does: with an own one there. It must be found, or a refusal of strange ones
+ * would prove nothing; whether the rest of the call makes sense then is another matter.
+ */
+function controlsOf(operation: Operation, args: Args, side: Scene): Case[] {
+  if (operation.kind === 'Subscription') return [];
+  return operation.idPaths.flatMap((path) => {
+    const rule = idRules.get(path.rule);
+    if (!rule || rule.means === 'makes' || isGivenIn(args, path.path)) return [];
+    const own = side.mineOf('ORG_ADMIN').own(rule.thing);
+    return {
+      ...{ operation, role: 'ORG_ADMIN', kind: 'own', at: path.path.join('.'), sent: own },
+      args: withId(args, path, own, rule),
+      expected: ['yes', 'empty', 'BAD_USER_INPUT'],
+      ...{ group: null, isGiven: false, isWrite: operation.kind === 'Mutation' },
+    };
+  });
+}
+
+function isGivenIn(args: Args, [key = '', ...rest]: readonly string[]): boolean {
+  const value = args[key];
+  if (rest.length === 0 || value === undefined) return value !== undefined;
+  return isGivenIn(value as Args, rest);
 }
 
 /** Names our things, as itself. */

@@ -141,7 +141,7 @@ function createJudge({ supergraph, sides }: World, border: Border, seen: Seen, f
   const groups = new Map<string, { one: Case; text: string }[]>();
 
   const complain = ({ operation, role, kind, at }: Case, complaint: string) => {
-    const with_ = kind === 'own' ? 'with own things' : `with ${kind} id in ${at}`;
+    const with_ = at === '' ? 'with own things' : `with ${kind} id in ${at}`;
     findings.push(`${operation.key} as ${role} ${with_}: ${complaint}`);
   };
 

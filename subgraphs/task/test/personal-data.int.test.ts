@@ -57,4 +57,27 @@ describe('asked for the data of a person, task', () => {
     const { tasksCreated } = gatheredBy(request, answers);
     expect(tasksCreated?.map((task) => task.description)).toEqual(Array(8).fill(description));
   });
+
+  test('answers with 5,000 tasks and 4 million characters of a list at most, whatever there is', async () => {
+    const { admin } = anOrganization(service);
+    const { orgId, userId } = admin.viewer;
+    const fill = (from: number, to: number, length: number) =>
+      service.rows(
+        `insert into tasks (org_id, id, number, key, title, description, creator_id)
+           select $1::uuid, gen_random_uuid(), n, 'TASK-' || n, 'Many', repeat('x', $5::int), $2::uuid
+             from generate_series($3::int, $4::int) n`,
+        [orgId, userId, from, to, length],
+      );
+    const gather = async () => {
+      const request = dataExportRequested(admin.viewer);
+      await service.deliver(request);
+      return gatheredBy(request, await answersTo(request)).tasksCreated ?? [];
+    };
+    await fill(1, 5_001, 0);
+    expect(await gather()).toHaveLength(5_000);
+    await fill(5_002, 5_100, 100_000);
+    const tasks = await gather();
+    expect(tasks.length).toBeLessThan(5_000);
+    expect(JSON.stringify(tasks).length).toBeLessThanOrEqual(4_000_000);
+  });
 });

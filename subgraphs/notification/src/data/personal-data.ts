@@ -1,4 +1,4 @@
-import { GATHERED_ROWS_MAX, gather } from '@taskflow/kit/personal-data';
+import { gather, gatherLists, type Lists } from '@taskflow/kit/personal-data';
 import { type Sql, sqlOf } from '@taskflow/kit/tenant-pool';
 import type { Database } from './database.ts';
 
@@ -15,17 +15,17 @@ const LISTS = {
 const MAILS = `select m.id, m.template, m.locale, m.template_values as "values", m.state, m.created_at as "createdAt",
     m.sent_at as "sentAt"
   from mails m where m.org_id = $1::uuid and encode(sha256(convert_to(m.recipient, 'UTF8')), 'hex') = $2
-  order by m.created_at desc, m.id desc limit ${GATHERED_ROWS_MAX}`;
+  order by m.created_at desc, m.id desc`;
 
 export type MailHistory = ReturnType<typeof createMailHistory>;
 
 /** The job data-export: reads the mails of one organisation to one address, as the system role, since serving reads none. */
 export const createMailHistory = ({ system }: Pick<Database, 'system'>) => ({
-  mailsTo: (orgId: string, emailHash: string): Promise<unknown[]> =>
-    sqlOf(system).query(MAILS, [orgId, emailHash]),
+  mailsTo: (orgId: string, emailHash: string): Promise<Lists> =>
+    gatherLists(sqlOf(system), [orgId, emailHash], { mails: MAILS }),
 });
 
 export const personalDataIn = (sql: Sql, orgId: string) => ({
   /** Reads whole lists: for a person's own request, now and then. */
-  gather: (userId: string): Promise<Record<string, unknown[]>> => gather(sql, { orgId, userId }, LISTS),
+  gather: (userId: string): Promise<Lists> => gather(sql, { orgId, userId }, LISTS),
 });

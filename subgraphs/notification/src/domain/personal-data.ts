@@ -1,4 +1,4 @@
-import { piecesOf } from '@taskflow/kit/personal-data';
+import { piecesOf, textOf } from '@taskflow/kit/personal-data';
 import { type FactOf, makeFact } from '@taskflow/schema/events';
 import type { NotificationTx } from '../data/notifications.ts';
 import type { MailHistory } from '../data/personal-data.ts';
@@ -11,7 +11,7 @@ export async function answerDataExport(
 ): Promise<void> {
   const { orgId, aggregate, actor, requestId, after } = request;
   const mails = await mailsTo(orgId, after.emailHash);
-  const pieces = piecesOf(JSON.stringify({ ...(await tx.personalData.gather(after.userId)), mails }));
+  const pieces = piecesOf(textOf({ ...(await tx.personalData.gather(after.userId)), ...mails }));
   const facts = pieces.map((content, index) =>
     makeFact({
       type: 'notification-data.gathered',

@@ -1,4 +1,4 @@
-import { gather } from '@taskflow/kit/personal-data';
+import { gather, textOf } from '@taskflow/kit/personal-data';
 import type { Sql } from '@taskflow/kit/tenant-pool';
 
 /** What this service holds about a person: for each list a statement over $1, the organisation, and $2, the person. */
@@ -20,6 +20,5 @@ const LISTS = {
 
 export const personalDataIn = (sql: Sql, orgId: string) => ({
   /** As JSON text. Reads whole lists: for a person's own request, now and then. */
-  gather: async (userId: string): Promise<string> =>
-    JSON.stringify(await gather(sql, { orgId, userId }, LISTS)),
+  gather: async (userId: string): Promise<string> => textOf(await gather(sql, { orgId, userId }, LISTS)),
 });

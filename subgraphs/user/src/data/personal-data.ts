@@ -1,4 +1,4 @@
-import { gather } from '@taskflow/kit/personal-data';
+import { gather, gatherLists, type Lists } from '@taskflow/kit/personal-data';
 import { type Sql, sqlOf } from '@taskflow/kit/tenant-pool';
 import type { Database } from './database.ts';
 
@@ -38,18 +38,14 @@ const MAILED_TOKENS = `select t.kind, t.email, t.new_email as "newEmail", t.crea
 export const accountDataQueries = ({ system }: Pick<Database, 'system'>) => {
   const sql = sqlOf(system);
   return {
-    async gather(orgId: string, userId: string): Promise<Record<string, unknown[]>> {
-      const [account, identities, mailedTokens] = await Promise.all([
-        sql.query(ACCOUNT, [userId]),
-        sql.query(IDENTITIES, [userId]),
-        sql.query(MAILED_TOKENS, [orgId, userId]),
-      ]);
-      return { account, identities, mailedTokens };
+    async gather(orgId: string, userId: string): Promise<Lists> {
+      const account = await gatherLists(sql, [userId], { account: ACCOUNT, identities: IDENTITIES });
+      return { ...account, ...(await gatherLists(sql, [orgId, userId], { mailedTokens: MAILED_TOKENS })) };
     },
   };
 };
 
 export const personalDataIn = (sql: Sql, orgId: string) => ({
   /** Reads whole lists: for a person's own request, now and then. */
-  gather: (userId: string): Promise<Record<string, unknown[]>> => gather(sql, { orgId, userId }, LISTS),
+  gather: (userId: string): Promise<Lists> => gather(sql, { orgId, userId }, LISTS),
 });

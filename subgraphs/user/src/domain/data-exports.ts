@@ -13,6 +13,7 @@ import { auditOriginOf } from '@taskflow/kit/audit';
 import { type Call, type Changed, changeOnce } from '@taskflow/kit/call';
 import type { Viewer } from '@taskflow/kit/identity';
 import { syncIdOf } from '@taskflow/kit/outbox';
+import { textOf } from '@taskflow/kit/personal-data';
 import { type FactOf, facts, makeFact } from '@taskflow/schema/events';
 import { v7 as uuidv7 } from 'uuid';
 import type { DataExportRow } from '../data/data-exports.ts';
@@ -98,7 +99,7 @@ export function createDataExports(store: UserStore, { mails }: { mails: Mails })
     const gathered = await tx.dataExports.takeContents(id);
     const archive = await archiveOf({
       ...{ name: member.name, createdAt: new Date() },
-      contents: new Map([['user', JSON.stringify(own)], ...gathered]),
+      contents: new Map([['user', textOf(own)], ...gathered]),
     });
     const { expiresAt, sizeBytes } = await tx.dataExports.complete(id, archive, ARCHIVE_TTL_MS);
     await tx.audit(

@@ -9,7 +9,7 @@
  *                 ─▶ no row of ours has changed
  */
 import type { Behind } from '../../kit/behind.ts';
-import type { TestClient } from '../../kit/client.ts';
+import type { Answer, TestClient } from '../../kit/client.ts';
 import type { TestSupergraph } from '../../kit/supergraph.ts';
 import { ROLES, type Role } from '../rules/rule.ts';
 import { hidden, operations as operationRules } from '../rules/table.ts';
@@ -180,7 +180,7 @@ function createJudge({ supergraph, sides }: World, border: Border, seen: Seen, f
       // What must not be there is seen by its id; everything is opened where something is expected.
       const documents = one.kind !== 'own' ? [thin] : kind === 'Query' ? [document, thin] : [document];
       for (const text of documents) {
-        const answer = await client.send(text, one.args);
+        const answer = await sendPatiently(client, text, one.args);
         look(one, `${answer.status} ${answer.text}`, answer, callerId);
       }
     },
@@ -203,6 +203,17 @@ function viewerAfter(data: Record<string, unknown> | null): { role: Role; id: st
   const [payload] = Object.values(data ?? {}) as { __typename?: string; user?: { id: string; role: Role } }[];
   return (payload?.__typename === 'AuthPayload' && payload.user) || null;
 }
+
+/** No rule says that a part is unavailable or slow: a machine that is too busy is asked again. */
+async function sendPatiently(client: TestClient, text: string, args: object): Promise<Answer> {
+  let answer = await client.send(text, args);
+  for (let retry = 0; retry < 3 && answer.errors.some(isBusy); retry++)
+    answer = await client.send(text, args);
+  return answer;
+}
+
+const isBusy = ({ extensions: { code } }: Answer['errors'][number]): boolean =>
+  code === 'SUBGRAPH_UNAVAILABLE' || code === 'TIMEOUT';
 
 /** As whom, and in which session, a call is made. */
 export async function callerOf(one: Case, client: TestClient, sides: Sides) {

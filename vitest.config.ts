@@ -15,6 +15,8 @@ export default defineConfig({
   test: {
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // By default one core is left alone; on two that is half of the machine, and most tests wait for servers.
+    maxWorkers: '100%',
     projects: [
       // No I/O, hence no servers: `vitest run --project unit` answers at once.
       { extends: true, test: { name: 'unit', include: ['**/*.test.ts'], exclude: [...never, withServers] } },

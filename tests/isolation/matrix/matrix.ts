@@ -15,7 +15,7 @@ import { ROLES, type Role } from '../rules/rule.ts';
 import { hidden, operations as operationRules } from '../rules/table.ts';
 import { readSubjects } from '../supergraph-schema.ts';
 import { comparable, idsIn, outcomeOf, overstepsIn, type Seen, type Told, understatedIn } from './answers.ts';
-import { type Case, casesOf, personRoleOf, type Sides, sideOf, triedRoles } from './cases.ts';
+import { type Case, casesOf, type Kind, personRoleOf, type Sides, sideOf, triedRoles } from './cases.ts';
 import { type Operation, operationOf } from './documents.ts';
 import { aScene } from './scene.ts';
 import { trySubscriptions } from './subscriptions.ts';
@@ -61,20 +61,26 @@ export async function aWorld(supergraph: TestSupergraph, behind: Behind): Promis
   return { supergraph, behind, prints, sides: { ours, theirs } };
 }
 
-/** Call it in a test: its sockets close when that test ends. `only` leaves operations out. */
-export async function tryMatrix(
-  world: World,
-  only: (operation: Operation) => boolean = () => true,
-): Promise<MatrixReport> {
+/** Which part of the table to try; all of it where nothing is said. */
+export interface Part {
+  readonly operation?: (operation: Operation) => boolean;
+  readonly kinds?: readonly Kind[];
+}
+
+/** Call it in a test: its sockets close when that test ends. */
+export async function tryMatrix(world: World, part: Part = {}): Promise<MatrixReport> {
   const startedAt = performance.now();
   const { sides, behind, prints } = world;
   const { schema, operations: subjects } = readSubjects();
-  const operations = subjects.map(({ key }) => operationOf(schema, key)).filter(only);
+  const operations = subjects
+    .map(({ key }) => operationOf(schema, key))
+    .filter(part.operation ?? (() => true));
   const seen: Seen = { shown: new Set(), types: new Set() };
   const cases: Case[] = [];
   for (const operation of operations) {
     const made = triedRoles(operation).map((role) => casesOf(operation, role, sides));
-    cases.push(...(await Promise.all(made)).flat());
+    const { kinds } = part;
+    cases.push(...(await Promise.all(made)).flat().filter(({ kind }) => kinds?.includes(kind) ?? true));
   }
   await behind.settled();
 

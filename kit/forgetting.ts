@@ -7,6 +7,7 @@
  */
 import { groupOf, WORK_FIELD, WORK_PARTITIONS } from './keys.ts';
 import type { RedisConnections } from './redis.ts';
+import { groupFrom, isBefore } from './relay-streams.ts';
 import type { Sql } from './sql.ts';
 
 /** Whom to forget. Address and name are null where the service never had them. */
@@ -60,25 +61,13 @@ export async function sweepStreams(
   return waiting;
 
   async function isHandled(stream: string, id: string): Promise<boolean> {
-    for (const consumer of consumers) {
-      const group = groupOf(consumer);
-      const groups = (await commands.xinfo('GROUPS', stream)) as unknown[][];
-      const found = groups.map(recordOf).find(({ name }) => name === group);
-      if (!found || isBefore(String(found['last-delivered-id']), id)) return false;
+    const groups = ((await commands.xinfo('GROUPS', stream)) as unknown[][]).map(groupFrom);
+    for (const group of consumers.map(groupOf)) {
+      const found = groups.find(({ name }) => name === group);
+      if (!found || isBefore(found.lastDelivered, id)) return false;
       const pending = (await commands.xpending(stream, group, id, id, 1)) as unknown[];
       if (pending.length > 0) return false;
     }
     return true;
   }
-}
-
-const recordOf = (pairs: unknown[]): Record<string, unknown> =>
-  Object.fromEntries(
-    Array.from({ length: pairs.length / 2 }, (_, at) => [String(pairs[2 * at]), pairs[2 * at + 1]]),
-  );
-
-function isBefore(one: string, other: string): boolean {
-  const [ms = 0n, seq = 0n] = one.split('-').map(BigInt);
-  const [otherMs = 0n, otherSeq = 0n] = other.split('-').map(BigInt);
-  return ms < otherMs || (ms === otherMs && seq < otherSeq);
 }

@@ -117,12 +117,14 @@ async function inTime<T>(reply: Promise<T>): Promise<T> {
   }
 }
 
-function groupFrom(reply: unknown[]): { name: string; lastDelivered: string } {
+/** One group of XINFO GROUPS. */
+export function groupFrom(reply: unknown[]): { name: string; lastDelivered: string } {
   const field = (name: string) => String(reply[reply.indexOf(name) + 1]);
   return { name: field('name'), lastDelivered: field('last-delivered-id') };
 }
 
-function isBefore(a: string, b: string): boolean {
+/** Of two ids of entries. */
+export function isBefore(a: string, b: string): boolean {
   const [aMs = 0, aPlace = 0] = a.split('-').map(Number);
   const [bMs = 0, bPlace = 0] = b.split('-').map(Number);
   return aMs === bMs ? aPlace < bPlace : aMs < bMs;

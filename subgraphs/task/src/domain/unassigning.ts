@@ -1,3 +1,4 @@
+import { entryOf } from '@taskflow/kit/audit';
 import type { Envelope } from '@taskflow/schema/events';
 import type { TaskTx } from '../data/store.ts';
 import { factsOf } from './task-facts.ts';
@@ -8,13 +9,12 @@ export async function unassignAll(tx: TaskTx, userId: string, cause: Envelope): 
   for (const before of await tx.tasks.lockAssignedTo(userId)) {
     const after = await tx.tasks.unassign(before.id);
     const system = { viewer: { orgId, userId: null }, requestId };
-    if (before.deletedAt === null) await tx.appendFacts(...factsOf(system, before, after));
-    await tx.audit(
-      { actorId: null, requestId, address: null, userAgent: null },
-      {
-        ...{ action: 'task.updated', target: { type: 'task', id: before.id } },
-        ...{ before: { assigneeId: 'erased' }, after: { assigneeId: null } },
-      },
-    );
+    // Nobody sees a deleted one change.
+    if (before.deletedAt !== null) continue;
+    const facts = factsOf(system, before, after);
+    await tx.appendFacts(...facts);
+    for (const fact of facts) {
+      await tx.audit({ actorId: null, requestId, address: null, userAgent: null }, entryOf(fact));
+    }
   }
 }

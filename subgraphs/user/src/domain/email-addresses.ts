@@ -94,16 +94,7 @@ export function createEmailAddresses(store: UserStore, { mails, proof, ttlMs }: 
     /** The address changes when both, the old one and the new one, have agreed. A later request replaces an open one. */
     async requestChange(viewer: Viewer, client: Client, input: EmailChange): Promise<void> {
       const newEmail = emailOf(input.email);
-      const account = await store.accounts.find(viewer.userId);
-      if (!account) throw wrongPassword('password');
-      await proof.refuseWhileLocked(account.email, client);
-      await proof.require(
-        {
-          ...{ email: account.email, password: input.password, account, isEligible: true },
-          refusal: () => wrongPassword('password'),
-        },
-        client,
-      );
+      const account = await proof.requireAgain(viewer.userId, input.password, client);
       if (newEmail === account.email) throw badInput('email', 'This is the present address.');
       await store.job(viewer.orgId, async (tx) => {
         const present = await tx.accounts.lock(account.id);

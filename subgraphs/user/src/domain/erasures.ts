@@ -13,7 +13,6 @@
  * Each arrow is a row in `erasures` and a fact: whoever crashes goes on there. Tasks and history stay, with an id that
  * nobody has any more.
  */
-import { createHash, randomBytes } from 'node:crypto';
 import { auditOriginOf } from '@taskflow/kit/audit';
 import { createRound } from '@taskflow/kit/background';
 import type { Call, Changed } from '@taskflow/kit/call';
@@ -32,7 +31,8 @@ import { memberUpdated } from './member-facts.ts';
 import type { Passwords } from './passwords.ts';
 import { canFind, isActiveAdmin, isLastAdmin } from './people-policy.ts';
 import type { ProofOfIdentity } from './proof-of-identity.ts';
-import { conflict, forbidden, notFound, wrongPassword } from './refusals.ts';
+import { conflict, forbidden, notFound } from './refusals.ts';
+import { sha256 } from './secret-tokens.ts';
 import type { Client } from './sessions.ts';
 
 export interface UserErase {
@@ -62,21 +62,13 @@ export function createErasures(store: UserStore, deps: ErasureDeps) {
 
   async function erase(call: Call, client: Client, input: UserErase): Promise<Changed<MemberRow>> {
     const { viewer } = call;
-    await proveViewer(viewer.userId, input.password, client);
-    const passwordHash = await passwords.hash(randomBytes(32).toString('base64url'));
+    await proof.requireAgain(viewer.userId, input.password, client);
+    const passwordHash = await passwords.unusable();
     // Safe to repeat by itself, and an idempotency key would keep the person's id beside what they asked for.
     const changed = await store.job(viewer.orgId, (tx) => eraseIn(tx, call, input.userId, passwordHash));
     const { id: userId, orgId, epoch } = changed.row;
     await control.suspendUser({ orgId, userId, epoch });
     return changed;
-  }
-
-  async function proveViewer(userId: string, password: string, client: Client): Promise<void> {
-    const account = await store.accounts.find(userId);
-    if (!account) throw wrongPassword('password');
-    await proof.refuseWhileLocked(account.email, client);
-    const refusal = () => wrongPassword('password');
-    await proof.require({ email: account.email, password, account, isEligible: true, refusal }, client);
   }
 
   async function eraseIn(
@@ -101,7 +93,7 @@ export function createErasures(store: UserStore, deps: ErasureDeps) {
     const row = await tx.erasures.anonymize(before.id);
     await tx.erasures.deleteAccess(before.id, address);
     await tx.erasures.anonymizeAccount(before.id, passwordHash);
-    await tx.erasures.forgetAttempts(createHash('sha256').update(address).digest());
+    await tx.erasures.forgetAttempts(sha256(address));
     await forgetPerson(tx.sql, { orgId: viewer.orgId, userId: before.id, address, name });
     await tx.erasures.insert(before.id, sealer.seal(JSON.stringify({ address, name }), bindingOf(before.id)));
     const nobody = { ...before, name: ERASED_NAME, email: row.email };

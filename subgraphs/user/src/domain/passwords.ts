@@ -14,6 +14,8 @@ export interface Cost {
 
 export interface Passwords {
   hash(password: string): Promise<string>;
+  /** The hash of a password that nobody knows: signing in with one costs the same work, and asking for a new one works. */
+  unusable(): Promise<string>;
   /** False for a wrong password; without a hash (null) false as well, after the same work. */
   verify(passwordHash: string | null, password: string): Promise<boolean>;
   /** Whether a hash was made with other parameters than those of today, and is to be made again. */
@@ -33,6 +35,7 @@ export function createPasswords(cost: Cost = COST): Passwords {
   };
   return {
     hash: (password) => hash(password.normalize('NFKC'), cost),
+    unusable: () => hash(randomBytes(32), cost),
     async verify(passwordHash, password) {
       const text = password.normalize('NFKC');
       const isRight = (await verify(passwordHash ?? (await dummyOf()), text)) && passwordHash !== null;

@@ -4,7 +4,7 @@ import type { UserStore } from '../data/store.ts';
 import type { Afterwards } from './afterwards.ts';
 import { networkOf } from './networks.ts';
 import type { Passwords } from './passwords.ts';
-import { accountLocked, wrongCredentials } from './refusals.ts';
+import { accountLocked, wrongCredentials, wrongPassword } from './refusals.ts';
 import { sha256 } from './secret-tokens.ts';
 import type { Client } from './sessions.ts';
 
@@ -57,33 +57,46 @@ export function createProofOfIdentity(
     });
   }
 
+  /** The account, with its hash as it is now, when the claim is true; otherwise throws INVALID_CREDENTIALS, or ACCOUNT_LOCKED. */
+  async function require(claim: Claim, client: Client): Promise<AccountRow> {
+    const { email, password, account, isEligible, refusal = wrongCredentials } = claim;
+    const isOwner = await passwords.verify(account?.passwordHash ?? null, password);
+    const isProved = isOwner && isEligible;
+    const key = keyOf(email, client);
+    if (!isProved || !account) {
+      const { lockedForMs, hasLocked } = await attempts.fail(key);
+      if (hasLocked) recordLock(account, client);
+      throw lockedForMs > 0 ? accountLocked(lockedForMs) : refusal();
+    }
+    const lockedForMs = await attempts.succeed(key);
+    if (lockedForMs > 0) throw accountLocked(lockedForMs);
+    if (!passwords.isStale(account.passwordHash)) return account;
+    const to = await passwords.hash(password);
+    await store.accounts.replaceHash(account.id, { from: account.passwordHash, to });
+    return { ...account, passwordHash: to };
+  }
+
+  /** Throws ACCOUNT_LOCKED while this address has failed too often for this account. */
+  async function refuseWhileLocked(email: string, client: Client): Promise<void> {
+    const lockedForMs = await attempts.lockedForMs(keyOf(email, client));
+    if (lockedForMs > 0) throw accountLocked(lockedForMs);
+  }
+
   return {
+    require,
+    refuseWhileLocked,
+
+    /** Who is signed in proves once more who they are, before something that cannot be taken back. */
+    async requireAgain(userId: string, password: string, client: Client): Promise<AccountRow> {
+      const account = await store.accounts.find(userId);
+      const refusal = () => wrongPassword('password');
+      if (!account) throw refusal();
+      const { email } = account;
+      await refuseWhileLocked(email, client);
+      return require({ email, password, account, isEligible: true, refusal }, client);
+    },
+
     /** Failures and locks of this account, from wherever, are over: somebody has proved themselves in another way. */
     forget: (email: string): Promise<void> => attempts.forget(sha256(email)),
-
-    /** Throws ACCOUNT_LOCKED while this address has failed too often for this account. */
-    async refuseWhileLocked(email: string, client: Client): Promise<void> {
-      const lockedForMs = await attempts.lockedForMs(keyOf(email, client));
-      if (lockedForMs > 0) throw accountLocked(lockedForMs);
-    },
-
-    /** The account, with its hash as it is now, when the claim is true; otherwise throws INVALID_CREDENTIALS, or ACCOUNT_LOCKED. */
-    async require(claim: Claim, client: Client): Promise<AccountRow> {
-      const { email, password, account, isEligible, refusal = wrongCredentials } = claim;
-      const isOwner = await passwords.verify(account?.passwordHash ?? null, password);
-      const isProved = isOwner && isEligible;
-      const key = keyOf(email, client);
-      if (!isProved || !account) {
-        const { lockedForMs, hasLocked } = await attempts.fail(key);
-        if (hasLocked) recordLock(account, client);
-        throw lockedForMs > 0 ? accountLocked(lockedForMs) : refusal();
-      }
-      const lockedForMs = await attempts.succeed(key);
-      if (lockedForMs > 0) throw accountLocked(lockedForMs);
-      if (!passwords.isStale(account.passwordHash)) return account;
-      const to = await passwords.hash(password);
-      await store.accounts.replaceHash(account.id, { from: account.passwordHash, to });
-      return { ...account, passwordHash: to };
-    },
   };
 }

@@ -11,7 +11,6 @@
  * An account whose address was never proved here may have been made by somebody who waits for its owner to come: it is
  * not linked. Flow and word are sealed, not stored: they live ten minutes, and the provider takes a code only once.
  */
-import { randomBytes } from 'node:crypto';
 import { DomainError } from '@taskflow/kit/errors';
 import type { Viewer } from '@taskflow/kit/identity';
 import type { Sealer } from '@taskflow/kit/seal';
@@ -159,7 +158,7 @@ export function createProviderSignIn(store: UserStore, deps: ProviderSignInDeps)
         if (!input.organizationName) throw needsOrganization(flowToken());
         const name = nameOf(nameIn(word), 'name');
         const organizationName = nameOf(input.organizationName, 'organizationName');
-        const passwordHash = await unusablePassword();
+        const passwordHash = await passwords.unusable();
         return await accounts.found(
           client,
           { email: word.email, name, organizationName, passwordHash },
@@ -198,17 +197,12 @@ export function createProviderSignIn(store: UserStore, deps: ProviderSignInDeps)
   async function newcomerOf(word: Word, account: AccountRow | null, invited: string): Promise<Newcomer> {
     if (invited !== (account?.email ?? word.email)) throw badInvite();
     if (account) return { id: account.id, name: nameIn(word), account };
-    const passwordHash = await unusablePassword();
+    const passwordHash = await passwords.unusable();
     return { id: uuidv7(), name: nameOf(nameIn(word), 'name'), account: null, passwordHash };
   }
 
   async function isProvedHere(accountId: string): Promise<boolean> {
     return (await store.accounts.emailVerifiedAt([accountId])).length === 1;
-  }
-
-  /** A password that nobody knows: signing in with one costs the same work, and asking for a new one works. */
-  function unusablePassword(): Promise<string> {
-    return passwords.hash(randomBytes(32).toString('base64url'));
   }
 }
 

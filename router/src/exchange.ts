@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { EstablishedTokens, Viewer } from '@taskflow/kit/identity';
 import type { DocumentNode, GraphQLError, GraphQLFormattedError, OperationDefinitionNode } from 'graphql';
+import type { CompiledOperation, DeferredPart } from './execution/compiled-operation.ts';
 import type { LoadedSupergraph } from './gateway/loaded-supergraph.ts';
 import type { AccessToken } from './tokens.ts';
 
@@ -34,12 +35,46 @@ export interface Answer {
   body: AnswerBody | null;
   /** The values of its `set-cookie` headers. */
   cookies?: readonly string[];
+  /** What follows `body`, of an answer in several parts; `bodyText` then says that more is to come. */
+  parts?: AsyncIterable<DeferredPart> | undefined;
 }
 
+/** An answer's members; its data as an object, or as the JSON text that an executor wrote. */
 export interface AnswerBody {
   data?: Record<string, unknown> | null | undefined;
+  /** Given in place of `data`. */
+  dataText?: string | undefined;
   errors?: readonly (GraphQLError | GraphQLFormattedError)[] | undefined;
   extensions?: Record<string, unknown> | undefined;
+  /** Present in the first of several parts. */
+  hasNext?: boolean | undefined;
+}
+
+/** The body as it is sent. */
+export function bodyText({ data, dataText, errors, extensions, hasNext }: AnswerBody): string {
+  const members: string[] = [];
+  if (errors?.length) members.push(`"errors":${JSON.stringify(errors)}`);
+  if (dataText !== undefined) members.push(`"data":${dataText}`);
+  else if (data !== undefined) members.push(`"data":${JSON.stringify(data)}`);
+  if (extensions && Object.keys(extensions).length > 0)
+    members.push(`"extensions":${JSON.stringify(extensions)}`);
+  if (hasNext !== undefined) members.push(`"hasNext":${hasNext}`);
+  return `{${members.join(',')}}`;
+}
+
+/** A part that follows the first, as it is sent. */
+export function partText({ incremental, hasNext }: DeferredPart): string {
+  const items = incremental.map(({ dataText, path, label, errors }) => {
+    const named = label === undefined ? '' : `,"label":${JSON.stringify(label)}`;
+    const failed = errors?.length ? `,"errors":${JSON.stringify(errors)}` : '';
+    return `{"data":${dataText},"path":${JSON.stringify(path)}${named}${failed}}`;
+  });
+  return `{${items.length > 0 ? `"incremental":[${items.join(',')}],` : ''}"hasNext":${hasNext}}`;
+}
+
+/** Data as an object, for the few who read it: parsed anew each time. */
+export function dataOf({ data, dataText }: AnswerBody): Record<string, unknown> | null | undefined {
+  return dataText === undefined ? data : JSON.parse(dataText);
 }
 
 /** What the stage `parse-validate` leaves: a valid operation, bound to the supergraph it was checked against. */
@@ -47,6 +82,8 @@ export interface PreparedOperation {
   document: DocumentNode;
   operation: OperationDefinitionNode;
   supergraph: LoadedSupergraph;
+  /** Planned and compiled when it is first read, then known: refusals in front of `execute` cost no plan. */
+  readonly compiled: CompiledOperation;
 }
 
 export interface Exchange {

@@ -2,7 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { readBody } from '@taskflow/kit/service-wire';
-import { type Answer, createExchange, type Exchange, Refusal } from './exchange.ts';
+import { type Answer, bodyText, createExchange, type Exchange, Refusal } from './exchange.ts';
 import { mediaTypeOf } from './stages/cors-csrf.ts';
 
 /** The exchange of one HTTP request. `proxyHops` says how many X-Forwarded-For entries are our own proxies'. */
@@ -61,7 +61,7 @@ export function send(
     response.writeHead(answer.status, headers).end();
     return;
   }
-  const body = JSON.stringify(answer.body);
+  const body = bodyText(answer.body);
   response.writeHead(answer.status, {
     ...headers,
     'content-type': `${mediaTypeFor(request.headers.accept)}; charset=utf-8`,

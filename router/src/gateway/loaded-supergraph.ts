@@ -2,14 +2,14 @@
 // @apollo/server is the standard path around it.
 //
 // Two ways through:
-//   execute      an operation with one answer: Apollo Server -> gateway -> plan -> subgraph calls
-//   plan + executePlan   for callers that hold the plan themselves (subscriptions: `primary`, then `rest` per event)
+//   compile   plans an operation once and gives what executes it, as often as it is asked
+//   execute   the standard path: Apollo Server -> gateway -> plan -> subgraph calls
 
 import { createHash } from 'node:crypto';
 import { operationFromDocument } from '@apollo/federation-internals';
-import { ApolloGateway, buildOperationContext, executeQueryPlan } from '@apollo/gateway';
+import { ApolloGateway } from '@apollo/gateway';
 import type { QueryPlan } from '@apollo/query-planner';
-import { ApolloServer } from '@apollo/server';
+import { ApolloServer, type GraphQLRequest } from '@apollo/server';
 import {
   ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginInlineTraceDisabled,
@@ -18,28 +18,27 @@ import {
   ApolloServerPluginUsageReportingDisabled,
 } from '@apollo/server/plugin/disabled';
 import type { Log } from '@taskflow/kit/log';
+import { rootFieldsOf } from '@taskflow/kit/service-context';
 import {
   type DocumentNode,
   type GraphQLFormattedError,
   type GraphQLScalarType,
   type GraphQLSchema,
   isScalarType,
+  type OperationTypeNode,
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
-import { type AnswerBody, type Exchange, paramsOf, preparedOf } from '../exchange.ts';
+import { type AnswerBody, type Exchange, paramsOf } from '../exchange.ts';
+import type { CompiledOperation, ExecutionResult, OperationRun } from '../execution/compiled-operation.ts';
+import { createStockExecutor, quiet, resultOf } from '../execution/stock.ts';
+import { subgraphRequest } from '../execution/subgraph-request.ts';
 import { type AccessRules, readAccessDirectives } from './access-directives.ts';
-import type { CallSubgraph, SubgraphAnswer, SubgraphRequest } from './subgraph-calls.ts';
+import type { CallSubgraph } from './subgraph-calls.ts';
 
 export interface Subgraph {
   name: string;
   url: string;
 }
-
-/**
- * Answers a fetch of the plan in place of its subgraph, or `undefined` to let the call happen.
- * Asked in the order in which fetches start; a subscription answers the first one with its event.
- */
-export type AnswerInstead = (subgraph: string, request: SubgraphRequest) => SubgraphAnswer | undefined;
 
 export interface LoadedSupergraph {
   /** SHA-256 of the file. */
@@ -50,10 +49,14 @@ export interface LoadedSupergraph {
   readonly subgraphs: ReadonlyMap<string, Subgraph>;
   /** What the file's own directives keep from callers; null for most, TaskFlow's included. */
   readonly accessRules: AccessRules | null;
-  /** The plan of a valid document, cached. A subscription's has the node kind `Subscription { primary, rest }`. */
-  plan(document: DocumentNode, operationName?: string): QueryPlan;
-  /** Runs a plan for a prepared exchange; errors are raw (`mask-errors` has not seen them). */
-  executePlan(plan: QueryPlan, exchange: Exchange, answerInstead?: AnswerInstead): Promise<AnswerBody>;
+  /** How an operation calls a subgraph, unless its run says otherwise. */
+  readonly call: CallSubgraph;
+  /** An operation of a valid document, planned and compiled once. */
+  compile(document: DocumentNode, operationName?: string): CompiledOperation;
+  /** The same operation by the gateway package's executor: the reference of every comparison. */
+  executeByStock(document: DocumentNode, operationName: string, run: OperationRun): Promise<ExecutionResult>;
+  /** How many runs the stock executor took, by the reason why. */
+  readonly fallbacks: ReadonlyMap<string, number>;
   /** Runs a prepared query or mutation by the standard path. */
   execute(exchange: Exchange): Promise<{ status: number | undefined; body: AnswerBody }>;
 }
@@ -86,7 +89,7 @@ export async function loadSupergraph(options: LoadOptions): Promise<LoadedSuperg
       subgraphs.set(name, subgraph);
       return {
         process: async ({ request, context }) =>
-          (await options.call(exchangeOf(context), subgraph, request as SubgraphRequest)) as object,
+          (await options.call(exchangeOf(context), subgraph, requestOf(request))) as object,
       };
     },
   });
@@ -120,7 +123,8 @@ export async function loadSupergraph(options: LoadOptions): Promise<LoadedSuperg
     schema: gateway.schema,
     subgraphs,
     accessRules: rules,
-    ...planExecution(planner, gateway.schema, subgraphs, options),
+    call: options.call,
+    ...execution(planner, gateway.schema, subgraphs, options),
     execute: (exchange) => executeByServer(server, exchange),
   };
 }
@@ -136,56 +140,52 @@ function teach(schema: GraphQLSchema, { name, parseValue, parseLiteral }: GraphQ
 
 type Planner = NonNullable<ReturnType<ApolloGateway['__testing']>['queryPlanner']>;
 
-function planExecution(
+function execution(
   planner: Planner,
   schema: GraphQLSchema,
   subgraphs: ReadonlyMap<string, Subgraph>,
-  { call, log }: LoadOptions,
-): Pick<LoadedSupergraph, 'plan' | 'executePlan'> {
+  { log }: LoadOptions,
+): Pick<LoadedSupergraph, 'compile' | 'executeByStock' | 'fallbacks'> {
   const apiSchema = planner.supergraph.apiSchema();
-  const supergraphSchema = planner.supergraph.schema.toGraphQLJSSchema();
-  // By document: parsed documents live in a bounded cache, and their plans go with them.
-  const plans = new WeakMap<DocumentNode, Map<string, QueryPlan>>();
+  const stock = createStockExecutor({ schema, supergraph: planner.supergraph, subgraphs, log });
+  const fallbacks = new Map<string, number>();
+  // By document: parsed documents live in a bounded cache, and what was compiled of them goes with them.
+  const compiled = new WeakMap<DocumentNode, Map<string, CompiledOperation>>();
+
+  function compile(document: DocumentNode, operationName: string): CompiledOperation {
+    const operation = operationFromDocument(apiSchema, document, operationName ? { operationName } : {});
+    const plan = planner.buildQueryPlan(operation);
+    return {
+      kind: operation.rootKind as OperationTypeNode,
+      plan,
+      rootFields: rootFieldsOf(document, operationName),
+      isFallback: NOT_COMPILED,
+      async execute(run) {
+        fallbacks.set(NOT_COMPILED, (fallbacks.get(NOT_COMPILED) ?? 0) + 1);
+        return resultOf(await stock.execute(plan, document, operationName, run));
+      },
+    };
+  }
+
   return {
-    plan(document, operationName = '') {
-      const ofDocument = plans.get(document) ?? new Map<string, QueryPlan>();
-      plans.set(document, ofDocument);
+    fallbacks,
+    compile(document, operationName = '') {
+      const ofDocument = compiled.get(document) ?? new Map<string, CompiledOperation>();
+      compiled.set(document, ofDocument);
       const known = ofDocument.get(operationName);
       if (known) return known;
-      const operation = operationFromDocument(apiSchema, document, operationName ? { operationName } : {});
-      const plan = planner.buildQueryPlan(operation);
-      ofDocument.set(operationName, plan);
-      return plan;
+      const made = compile(document, operationName);
+      ofDocument.set(operationName, made);
+      return made;
     },
-    async executePlan(plan, exchange, answerInstead) {
-      const params = paramsOf(exchange);
-      const { document } = preparedOf(exchange);
-      const services: Parameters<typeof executeQueryPlan>[1] = Object.create(null);
-      for (const subgraph of subgraphs.values()) {
-        services[subgraph.name] = {
-          process: async ({ request }) => {
-            const asked = request as SubgraphRequest;
-            const instead = answerInstead?.(subgraph.name, asked);
-            return (instead ?? (await call(exchange, subgraph, asked))) as object;
-          },
-        };
-      }
-      const operationContext = buildOperationContext({
-        schema,
-        operationDocument: document,
-        ...(params.operationName ? { operationName: params.operationName } : {}),
-      });
-      // The executor reads these four of the request context, and nothing else of it.
-      const requestContext = {
-        request: { variables: params.variables },
-        context: { exchange },
-        metrics: {},
-        logger: quiet(log),
-      } as unknown as Parameters<typeof executeQueryPlan>[2];
-      return executeQueryPlan(plan, services, requestContext, operationContext, supergraphSchema, apiSchema);
+    async executeByStock(document, operationName, run) {
+      const operation = operationFromDocument(apiSchema, document, operationName ? { operationName } : {});
+      return resultOf(await stock.execute(planner.buildQueryPlan(operation), document, operationName, run));
     },
   };
 }
+
+const NOT_COMPILED = 'not compiled yet';
 
 async function executeByServer(server: ApolloServer<{ exchange: Exchange }>, exchange: Exchange) {
   const params = paramsOf(exchange);
@@ -205,6 +205,14 @@ function exchangeOf(context: Record<string, unknown>): Exchange {
   return (context as { exchange: Exchange }).exchange;
 }
 
+function requestOf({
+  query = '',
+  operationName,
+  variables = {},
+}: Pick<GraphQLRequest, 'query' | 'operationName' | 'variables'>) {
+  return subgraphRequest({ query, operationName, variables });
+}
+
 function planCache(max: number) {
   const plans = new LRUCache<string, QueryPlan>({ max });
   return {
@@ -215,10 +223,4 @@ function planCache(max: number) {
     delete: async (key: string) => plans.delete(key),
     clear: () => plans.clear(),
   };
-}
-
-/** Apollo's own lines are worth a developer's level: what matters of them is thrown, and logged where it is handled. */
-function quiet(log: Log) {
-  const line = (message?: unknown) => log.debug(String(message));
-  return { debug: line, info: line, warn: line, error: line };
 }

@@ -12,9 +12,13 @@ import type { CallStage } from '../pipeline.ts';
 
 /** The GraphQL request a plan fetch sends. */
 export interface SubgraphRequest {
-  query: string;
-  operationName?: string | undefined;
-  variables?: Record<string, unknown> | undefined;
+  readonly query: string;
+  readonly operationName?: string;
+  /** The exact JSON text to send, and to sign. */
+  readonly body: string;
+  /** The variables as an object, built when asked: in process, in tests. */
+  variables(): Record<string, unknown>;
+  readonly isRead: boolean;
 }
 
 export interface SubgraphAnswer {
@@ -65,14 +69,13 @@ export function createSubgraphCalls({ stages, dispatcher, log }: SubgraphCallOpt
   );
 
   return async (exchange, subgraph, request) => {
-    const { query, operationName, variables } = request;
     try {
       const answer = await run({
         subgraph: subgraph.name,
         url: urlOf(subgraph.url),
         exchange,
         request,
-        body: Buffer.from(JSON.stringify({ query, operationName, variables })),
+        body: Buffer.from(request.body),
         headers: { 'content-type': 'application/json', accept: ACCEPT, 'x-request-id': exchange.requestId },
         signal: null,
         answerHeaders: {},
@@ -91,12 +94,8 @@ export function createSubgraphCalls({ stages, dispatcher, log }: SubgraphCallOpt
 }
 
 /** A null of these is no fault of the answer: it says that the thing is not there, or an error beside it says why. */
-function noteAbsent(
-  { absentTypes }: Exchange,
-  { variables }: SubgraphRequest,
-  answer: SubgraphAnswer | null,
-) {
-  const asked = variables?.representations;
+function noteAbsent({ absentTypes }: Exchange, request: SubgraphRequest, answer: SubgraphAnswer | null) {
+  const asked = request.variables().representations;
   if (!Array.isArray(asked)) return;
   const given = answer?.data?._entities;
   for (const [at, { __typename }] of asked.entries()) {
@@ -116,7 +115,7 @@ async function post(dispatcher: Dispatcher, call: SubgraphCall): Promise<Subgrap
     return await postOnce(dispatcher, call);
   } catch (error) {
     // A kept-alive connection may be closed by the other side at the moment it is used. Reads are sent again, once.
-    if (!(error instanceof undiciErrors.SocketError) || !isRead(call.request.query)) throw error;
+    if (!(error instanceof undiciErrors.SocketError) || !call.request.isRead) throw error;
     return postOnce(dispatcher, call);
   }
 }
@@ -156,11 +155,6 @@ function graphqlAnswer(text: string): SubgraphAnswer | null {
   if (data === undefined && errors === undefined) return null;
   if (data !== undefined && typeof data !== 'object') return null;
   return parsed as SubgraphAnswer;
-}
-
-/** Plan fetches are printed by the planner: a read starts with `query` or with its selection. */
-function isRead(query: string): boolean {
-  return query.startsWith('query') || query.startsWith('{');
 }
 
 function isRetryable(exchange: Exchange, error: unknown): boolean {

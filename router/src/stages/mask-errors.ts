@@ -35,10 +35,11 @@ export function createMaskErrors({ log }: { log: Log }): AnswerStage {
     run(exchange, answer) {
       if (!answer.body) return answer;
       const raw = [...(answer.body.errors ?? []), ...invalidNulls(answer.body, exchange)];
-      const { data } = answer.body;
+      const { data, dataText } = answer.body;
       const body: AnswerBody = {
         ...(raw.length > 0 ? { errors: raw.map((error) => mask(error, exchange, log)) } : {}),
         ...(data === undefined ? {} : { data }),
+        ...(dataText === undefined ? {} : { dataText }),
       };
       return { ...answer, body };
     },
@@ -49,13 +50,16 @@ export function createMaskErrors({ log }: { log: Log }): AnswerStage {
  * The gateway reports a null where none may be beside the errors, as an extension; a client expects an error. Unless it
  * is a field of an entity that was not there: then the reference to it is null, as its description says, and that is all.
  */
-function invalidNulls({ data, errors, extensions }: AnswerBody, { absentTypes }: Exchange): RawError[] {
+function invalidNulls(
+  { data, dataText, errors, extensions }: AnswerBody,
+  { absentTypes }: Exchange,
+): RawError[] {
   const completion = extensions?.valueCompletion;
   if (!Array.isArray(completion)) return [];
   const isExplained = ({ message }: RawError) => absentTypes.has(NULL_FIELD.exec(message)?.[1] ?? '');
   const faults = completion.filter((error) => !isExplained(error));
   // A null that has taken all data with it needs a reason, whatever it is.
-  const isSilent = faults.length === 0 && data === null && !errors?.length;
+  const isSilent = faults.length === 0 && (data === null || dataText === 'null') && !errors?.length;
   return (isSilent ? completion : faults).map(({ message, path }: RawError) => ({
     message,
     ...(path ? { path } : {}),

@@ -81,7 +81,14 @@ export function createParseValidate({
       checkMethod(exchange, operation);
       checkAccess(exchange, document, loaded);
       checkVariables(loaded, operation, params, introspection);
-      exchange.prepared = { document, operation, supergraph: loaded };
+      exchange.prepared = {
+        document,
+        operation,
+        supergraph: loaded,
+        get compiled() {
+          return loaded.compile(document, params.operationName);
+        },
+      };
     },
   };
 }

@@ -6,10 +6,10 @@
  * exchange of its own, with its own request id, signed contexts and deadlines.
  */
 import { randomUUID } from 'node:crypto';
-import type { FetchNode, PlanNode, QueryPlan } from '@apollo/query-planner';
-import { type AnswerBody, type Exchange, preparedOf } from '../exchange.ts';
+import { type AnswerBody, bodyText, type Exchange, paramsOf, preparedOf } from '../exchange.ts';
 import type { SubgraphAnswer } from '../gateway/subgraph-calls.ts';
 import type { Pipeline } from '../pipeline.ts';
+import { bodyOf } from '../stages/execute.ts';
 import type { FeedEvent } from './feeds.ts';
 
 /** The payload of the event's frame, as JSON. Never rejects: an event that cannot be completed says so. */
@@ -19,15 +19,10 @@ export function createEventRenderer(options: {
   pipeline: Pipeline;
   /** The exchange of the subscription, prepared. */
   exchange: Exchange;
-  primary: FetchNode;
-  rest: PlanNode | undefined;
 }): RenderEvent {
-  const { pipeline, exchange, primary, rest } = options;
-  const { supergraph } = preparedOf(exchange);
-  const plan: QueryPlan = {
-    kind: 'QueryPlan',
-    node: rest ? { kind: 'Sequence', nodes: [primary, rest] } : primary,
-  };
+  const { pipeline, exchange } = options;
+  const { compiled, supergraph } = preparedOf(exchange);
+  const { variables } = paramsOf(exchange);
 
   return async ({ result }) => {
     const own: Exchange = {
@@ -39,12 +34,11 @@ export function createEventRenderer(options: {
       onAnswered: [],
     };
     const { data = null, errors } = result;
-    const answer = { data, ...(errors ? { errors } : {}) } as SubgraphAnswer;
-    const body: AnswerBody | Error = await supergraph
-      .executePlan(plan, own, (subgraph, request) =>
-        subgraph === primary.serviceName && request.query === primary.operation ? answer : undefined,
-      )
-      .catch((error) => (error instanceof Error ? error : new Error(String(error))));
-    return JSON.stringify((await pipeline.respond(own, body)).body);
+    const event = { data, ...(errors ? { errors } : {}) } as SubgraphAnswer;
+    const answer: AnswerBody | Error = await compiled
+      .execute({ exchange: own, variables, call: supergraph.call, event })
+      .then(bodyOf, (error) => (error instanceof Error ? error : new Error(String(error))));
+    const { body } = await pipeline.respond(own, answer);
+    return bodyText(body ?? {});
   };
 }

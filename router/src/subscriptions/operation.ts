@@ -7,7 +7,7 @@
 import type { SubscriptionNode } from '@apollo/query-planner';
 import { bytesOfSubscription } from '@taskflow/kit/identity';
 import { type DocumentNode, GraphQLError, type GraphQLFormattedError, type OperationTypeNode } from 'graphql';
-import { type Exchange, type OperationParams, paramsOf, preparedOf, Refusal } from '../exchange.ts';
+import { bodyText, type Exchange, type OperationParams, paramsOf, preparedOf, Refusal } from '../exchange.ts';
 import type { LoadedSupergraph } from '../gateway/loaded-supergraph.ts';
 import type { Pipeline } from '../pipeline.ts';
 import { checkedParams } from '../stages/body-limits.ts';
@@ -112,7 +112,7 @@ function deliverAnswer({ pipeline }: OperationDeps, exchange: Exchange, sink: Fr
   return {
     async run() {
       const { body } = await pipeline.execute(exchange);
-      await sink.write(JSON.stringify(body));
+      if (body) await sink.write(bodyText(body));
     },
     // Absence: what has started is finished, a mutation above all; the sink of a left operation takes nothing.
     leave() {},
@@ -121,11 +121,11 @@ function deliverAnswer({ pipeline }: OperationDeps, exchange: Exchange, sink: Fr
 
 function deliverEvents(deps: OperationDeps, exchange: Exchange, sink: FrameSink): Delivery {
   const { pipeline, gate, limits } = deps;
-  const { document, supergraph } = preparedOf(exchange);
-  const { operationName, variables } = paramsOf(exchange);
-  const { primary, rest } = subscriptionOf(supergraph.plan(document, operationName).node);
+  const { compiled, supergraph } = preparedOf(exchange);
+  const { variables } = paramsOf(exchange);
+  const { primary } = subscriptionOf(compiled.plan.node);
   const upstream = deps.upstreamOf(supergraph, primary.serviceName);
-  const render = createEventRenderer({ pipeline, exchange, primary, rest });
+  const render = createEventRenderer({ pipeline, exchange });
   const delivery = createDelivery({
     open: (listener) =>
       openFeed(

@@ -66,6 +66,8 @@ export function createKeys(prefix = '') {
     loginForgotten: (account: string) => `${prefix}login:{${account}}:forgotten`,
     /** Sorted set: requests of one kind from one network address, by time. */
     requests: (name: string, address: string) => `${prefix}requests:${name}:${address}`,
+    /** String: a GraphQL document by the SHA-256 of its text, in hex. */
+    persistedDocument: (hash: string) => `${prefix}document:${hash}`,
     /** Prefix handed to a rate limiter; it appends the counted subject. */
     rateLimit: (name: string) => `${prefix}limit:${name}`,
   };

@@ -65,6 +65,9 @@ export const variables = {
   ROUTER_SUBGRAPH_TIMEOUT_MS: int(5_000, { min: 1 }).describe('Longest wait for one call to a subgraph.'),
   ROUTER_SUBGRAPH_CONNECTIONS_MAX: int(128, { min: 1 }).describe('Connections to each subgraph, at most.'),
   ROUTER_PLANS_MAX: int(2_000, { min: 1 }).describe('Query plans kept, at most.'),
+  ROUTER_PERSISTED_BYTES_MAX: int(16_777_216).describe(
+    'Texts kept for clients that send their hash (automatic persisted queries), in bytes, at most.',
+  ),
   ROUTER_BODY_BYTES_MAX: int(1_048_576).describe('Size of a request body, at most.'),
   ROUTER_BODY_DEPTH_MAX: int(64).describe('Nesting of objects and lists in a request body, at most.'),
   ROUTER_DOCUMENT_BYTES_MAX: int(32_768).describe('Size of a GraphQL document, at most.'),
@@ -114,6 +117,7 @@ export interface RouterConfig {
   subgraphTimeoutMs: number;
   subgraphConnectionsMax: number;
   plansMax: number;
+  persistedBytesMax: number;
   limits: BodyLimits & OperationLimits;
   admission: Admission;
   drainDelayMs: number;
@@ -221,6 +225,7 @@ function servingOf(values: Values) {
     subgraphTimeoutMs: values.ROUTER_SUBGRAPH_TIMEOUT_MS,
     subgraphConnectionsMax: values.ROUTER_SUBGRAPH_CONNECTIONS_MAX,
     plansMax: values.ROUTER_PLANS_MAX,
+    persistedBytesMax: values.ROUTER_PERSISTED_BYTES_MAX,
     limits: limitsOf(values),
     admission: {
       viewerRequestsMax: values.ROUTER_VIEWER_REQUESTS_MAX,

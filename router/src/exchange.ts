@@ -13,6 +13,7 @@ import type { AccessToken } from './tokens.ts';
 
 /** What a client asks for: the four members of a GraphQL request. */
 export interface OperationParams {
+  /** Empty for a client that sends the hash of its text alone, until `persisted-queries` has found the text. */
   query: string;
   operationName: string | undefined;
   variables: Record<string, unknown>;
@@ -107,6 +108,8 @@ export interface Exchange {
   /** Tokens that a credential mutation established for cookies. */
   establishedTokens: EstablishedTokens | null;
   document: DocumentNode | null;
+  /** The hash under which the text is kept once it was found valid. */
+  registersAs: string | null;
   prepared: PreparedOperation | null;
   /** Headers that every answer to this exchange carries (request id, CORS). */
   readonly answerHeaders: Record<string, string>;
@@ -137,6 +140,7 @@ export function createExchange(
     cookieRefusal: null,
     establishedTokens: null,
     document: null,
+    registersAs: null,
     prepared: null,
     answerHeaders: {},
     absentTypes: new Set(),

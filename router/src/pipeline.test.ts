@@ -36,6 +36,7 @@ describe('the pipeline', () => {
       'body-limits',
       'authenticate',
       'admit',
+      'persisted-queries',
       'operation-limits',
       'parse-validate',
       'count-calls',

@@ -14,6 +14,7 @@ import type { RouterConfig } from './config.ts';
 import { type Cookies, createCookies } from './cookies.ts';
 import { type Answer, type AnswerBody, type Exchange, Refusal } from './exchange.ts';
 import { createDocuments } from './gateway/documents.ts';
+import { createPersistedDocuments } from './gateway/persisted-documents.ts';
 import type { SubgraphAnswer, SubgraphCall } from './gateway/subgraph-calls.ts';
 import type { Supergraph } from './gateway/supergraph.ts';
 import { createAccessLog } from './stages/access-log.ts';
@@ -29,6 +30,7 @@ import { createExecute } from './stages/execute.ts';
 import { createMaskErrors } from './stages/mask-errors.ts';
 import { createOperationLimits } from './stages/operation-limits.ts';
 import { createParseValidate, InvalidOperation } from './stages/parse-validate.ts';
+import { createPersistedQueries } from './stages/persisted-queries.ts';
 import { createRequestId } from './stages/request-id.ts';
 import { createSetCookies } from './stages/set-cookies.ts';
 import { createContextSigner, createSignContext } from './stages/sign-context.ts';
@@ -76,6 +78,11 @@ export function requestStages({
 }: PipelineDeps): RequestStage[] {
   const { limits, admission, introspection } = config;
   const documents = createDocuments();
+  const persisted = createPersistedDocuments({
+    bytesMax: config.persistedBytesMax,
+    redis: redis ?? null,
+    log,
+  });
   const freeFields = [...limits.credentialFields, 'logout'];
   return [
     createRequestId(),
@@ -85,8 +92,9 @@ export function requestStages({
     createBodyLimits({ limits }),
     ...(tokens ? [createAuthenticate({ tokens })] : []),
     createAdmit({ admission, redis: redis ?? null }),
+    createPersistedQueries({ persisted }),
     createOperationLimits({ limits, documents }),
-    createParseValidate({ supergraph, documents, introspection }),
+    createParseValidate({ supergraph, documents, persisted, introspection }),
     ...(tokens ? [createCountCalls({ calls: calls ?? createNoCallCounter(), freeFields })] : []),
     createExecute(),
   ];

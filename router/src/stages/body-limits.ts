@@ -111,7 +111,9 @@ function paramsOfQueryString(search: URLSearchParams, limits: BodyLimits): Opera
 /** Checks the four members of a GraphQL request; sockets use it for the payload of `subscribe` too. */
 export function checkedParams(request: Record<string, unknown>): OperationParams {
   const { query, operationName, variables, extensions } = request;
-  if (typeof query !== 'string' || query.trim() === '') {
+  // graphql-ws has no message without a query: an empty one stands for the hash alone there.
+  const isHashAlone = !query && isRecord(extensions) && isRecord(extensions.persistedQuery);
+  if (!isHashAlone && (typeof query !== 'string' || query.trim() === '')) {
     throw new Refusal('BAD_REQUEST', 'The request must contain a non-empty string "query".');
   }
   if (operationName != null && typeof operationName !== 'string') {
@@ -124,7 +126,7 @@ export function checkedParams(request: Record<string, unknown>): OperationParams
     throw new Refusal('BAD_REQUEST', '"extensions" must be an object.');
   }
   return {
-    query,
+    query: isHashAlone ? '' : String(query),
     operationName: operationName || undefined,
     variables: variables ?? {},
     extensions: extensions ?? {},

@@ -1,5 +1,5 @@
 // needs       params, document (parsed once, by the limits in front)
-// adds        prepared: the operation that is meant, valid for the supergraph of this moment, its variables coercible
+// adds        prepared: the operation that is meant, valid for the supergraph of this moment, its variables coercible; keeps its text under the hash that came with it
 // may answer  GRAPHQL_VALIDATION_FAILED · OPERATION_RESOLUTION_FAILURE · BAD_USER_INPUT 400 · BAD_REQUEST 405 (GET that is no query) · UNAUTHENTICATED 401 · FORBIDDEN 403 (the file's own directives)
 
 import {
@@ -17,12 +17,14 @@ import { getVariableValues } from 'graphql/execution/values.js';
 import { type Exchange, type OperationParams, paramsOf, Refusal } from '../exchange.ts';
 import type { Documents } from '../gateway/documents.ts';
 import type { LoadedSupergraph } from '../gateway/loaded-supergraph.ts';
+import type { PersistedDocuments } from '../gateway/persisted-documents.ts';
 import type { Supergraph } from '../gateway/supergraph.ts';
 import type { RequestStage } from '../pipeline.ts';
 
 export interface ParseValidateDeps {
   supergraph: Pick<Supergraph, 'current'>;
   documents: Documents;
+  persisted: PersistedDocuments;
   /** False hides the schema: introspection is refused and messages suggest no names. */
   introspection: boolean;
 }
@@ -46,6 +48,7 @@ export class InvalidOperation extends Error {
 export function createParseValidate({
   supergraph,
   documents,
+  persisted,
   introspection,
 }: ParseValidateDeps): RequestStage {
   const openRules = [...specifiedRules, noUnplannableField];
@@ -77,6 +80,7 @@ export function createParseValidate({
       if (!document) throw new Error('The exchange has not passed operation-limits.');
       const loaded = supergraph.current();
       checkValid(params.query, document, loaded);
+      if (exchange.registersAs) persisted.keep(exchange.registersAs, params.query);
       const operation = operationOf(document, params);
       checkMethod(exchange, operation);
       checkAccess(exchange, document, loaded);

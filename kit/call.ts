@@ -7,7 +7,7 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { DomainError } from './errors.ts';
 import { once } from './idempotency.ts';
-import type { Viewer } from './identity.ts';
+import type { Reader, RoleReader, Viewer } from './identity.ts';
 import type { RequestContext } from './service.ts';
 import type { Sql, Tenant } from './tenant-pool.ts';
 
@@ -27,6 +27,18 @@ export interface Call {
 export function viewerOf({ viewer }: Pick<RequestContext, 'viewer'>): Viewer {
   if (viewer) return viewer;
   throw new DomainError('UNAUTHENTICATED', 'Sign in to do this.');
+}
+
+/** For whom a shared field is read: the viewer, or their group where it has a role. Throws UNAUTHENTICATED otherwise. */
+export function readerOf({ reader }: Pick<RequestContext, 'reader'>): RoleReader {
+  const known = withRole(reader);
+  if (known) return known;
+  throw new DomainError('UNAUTHENTICATED', 'Sign in to do this.');
+}
+
+/** Null for nobody, and for a whole organisation: what depends on the role is not the same for all of it. */
+export function withRole(reader: Reader | null): RoleReader | null {
+  return reader?.role === undefined ? null : (reader as RoleReader);
 }
 
 /** Two aliased fields of one document are two calls, hence the response key. */

@@ -33,6 +33,22 @@ export interface Viewer {
 }
 
 /**
+ * Everybody of one role, or of the whole organisation: for whom what the SDL marks `@shared` is read once. Nobody acts as a
+ * group, and it has nothing of its own.
+ */
+export interface ViewerGroup {
+  readonly orgId: string;
+  readonly role?: Role;
+  readonly userId?: undefined;
+}
+
+/** For whom something is read. */
+export type Reader = Viewer | ViewerGroup;
+
+/** A reader who is known to have a role. */
+export type RoleReader = Viewer | (ViewerGroup & { readonly role: Role });
+
+/**
  * What the plan of an organisation means to the router: the claim `plan` of access tokens. Times are milliseconds since the
  * epoch; a number of calls is by calendar month (UTC), null being no limit.
  */
@@ -51,6 +67,8 @@ export interface PlanClaim {
 /** What the router tells a subgraph about one call. `viewer` is null for an anonymous request. */
 export interface ContextClaims {
   readonly viewer: Viewer | null;
+  /** For what is read once for many. Then there is no viewer, and only marked fields are answered (shared.ts). */
+  readonly viewerGroup?: ViewerGroup | undefined;
   readonly requestId: string;
   /** The subgraph's name: `task`. */
   readonly audience: string;

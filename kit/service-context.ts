@@ -2,7 +2,8 @@
  * Who may call, and what a resolver sees of the call.
  *
  * `createGate` is the door of a subgraph: it verifies the signed context over the exact bytes before anything is
- * parsed, and afterwards keeps an anonymous caller to the fields that are open to them, and an API key to its scopes.
+ * parsed, and afterwards keeps an anonymous caller to the fields that are open to them, an API key to its scopes, and a group of
+ * viewers to what they all read alike.
  */
 import { randomUUID } from 'node:crypto';
 import { type DocumentNode, getOperationAST, Kind, type SelectionSetNode } from 'graphql';
@@ -13,16 +14,20 @@ import {
   type Established,
   type EstablishedTokens,
   type KeyRing,
+  type Reader,
   type Scope,
   type Viewer,
   verifyContext,
 } from './identity.ts';
 import type { Log } from './log.ts';
 import { createReplays } from './replays.ts';
+import type { SharedFields } from './shared.ts';
 
 /** What the harness puts on every resolver context, beside what the service builds. */
 export interface RequestContext {
   viewer: Viewer | null;
+  /** The viewer, or the group for which a shared subscription is run: only what is marked `@shared` may read for it. */
+  reader: Reader | null;
   requestId: string;
   claims: ContextClaims;
   log: Log;
@@ -54,6 +59,7 @@ export function buildContext(
   let established: Established | null = null;
   const baseFor = (claims: ContextClaims): RequestContext => ({
     viewer: claims.viewer,
+    reader: claims.viewer ?? claims.viewerGroup ?? null,
     requestId: claims.requestId,
     claims,
     log: parts.log,
@@ -97,7 +103,7 @@ export interface Gate {
   admit(header: string | undefined, bytes: Buffer | string, origin: Origin): Caller;
   /**
    * Throws UNAUTHENTICATED when an anonymous caller selects a root field that is not open to them, FORBIDDEN when an API key
-   * selects one that its scopes do not cover.
+   * selects one that its scopes do not cover, UNAUTHENTICATED when a group of viewers selects anything that is not shared among them.
    */
   checkFields(caller: Caller, document: DocumentNode, operationName: string | null | undefined): void;
 }
@@ -116,6 +122,7 @@ export function createGate(options: {
   ring: KeyRing;
   anonymousFields: readonly string[];
   neededScope?: NeededScope | undefined;
+  shared: SharedFields;
   allowUnsigned: boolean;
 }): Gate {
   const neededScope = options.neededScope ?? readOnly;
@@ -128,11 +135,16 @@ export function createGate(options: {
         return { claims: unsignedClaims(options.name), isUnsigned: true };
       }
       const claims = verifyContext(options.ring, options.name, header, bytes);
+      if (claims.viewer && claims.viewerGroup) throw new ContextError('malformed');
       if (!replays.isFirst(claims.nonce)) throw new ContextError('replayed');
       return { claims, isUnsigned: false };
     },
     checkFields(caller, document, operationName) {
-      const { viewer } = caller.claims;
+      const { viewer, viewerGroup } = caller.claims;
+      if (viewerGroup) {
+        if (options.shared.areAllIn(document, operationName, viewerGroup.role)) return;
+        throw unauthenticated();
+      }
       if (viewer?.scopes) return checkScopes(viewer.scopes, neededScope, document, operationName);
       if (viewer) return;
       const open = caller.isUnsigned ? openUnsigned : openFields;

@@ -30,6 +30,7 @@ import {
 } from './service-http.ts';
 import { createSocketServer, type SocketServer } from './service-socket.ts';
 import { createHttpServer, listen, originOf, pathOf, readBody } from './service-wire.ts';
+import { createSharedFields } from './shared.ts';
 
 export type { Probe, Probes } from './health.ts';
 export type { BuildContext, RequestContext } from './service-context.ts';
@@ -103,8 +104,10 @@ interface Run {
 /** Builds a subgraph's server from its SDL and resolvers. Nothing is opened before `start`. */
 export function createGraphqlService(options: GraphqlServiceOptions): GraphqlService {
   const { name, host, log } = options;
-  const schema = schemaOf(options);
-  const gate = createGate({ ...options, ring: options.contextRing });
+  const typeDefs = typeof options.typeDefs === 'string' ? parse(options.typeDefs) : options.typeDefs;
+  const schema = schemaOf({ ...options, typeDefs });
+  const shared = createSharedFields(typeDefs, schema);
+  const gate = createGate({ ...options, ring: options.contextRing, shared });
   const health = createHealth(options.probes, log);
   let run: Run | null = null;
   let stopping: Promise<void> | null = null;
@@ -243,11 +246,12 @@ export function createGraphqlService(options: GraphqlServiceOptions): GraphqlSer
 }
 
 /** buildSubgraphSchema ignores resolvers of unknown types and fields; a misspelt one is an error here. */
-function schemaOf({ name, typeDefs, resolvers }: GraphqlServiceOptions): GraphQLSchema {
-  const document = typeof typeDefs === 'string' ? parse(typeDefs) : typeDefs;
-  const schema = buildSubgraphSchema([
-    { typeDefs: document, resolvers: resolvers as GraphQLResolverMap<unknown> },
-  ]);
+function schemaOf({
+  name,
+  typeDefs,
+  resolvers,
+}: Pick<GraphqlServiceOptions, 'name' | 'resolvers'> & { typeDefs: DocumentNode }): GraphQLSchema {
+  const schema = buildSubgraphSchema([{ typeDefs, resolvers: resolvers as GraphQLResolverMap<unknown> }]);
   for (const [typeName, fields] of Object.entries(resolvers)) {
     const type = schema.getType(typeName);
     if (!type) throw new Error(`${name} has resolvers for ${typeName}, which its schema does not define`);

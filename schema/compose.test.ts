@@ -107,7 +107,7 @@ describe('the command', () => {
 
 describe('composition refuses', () => {
   test('what a subgraph got wrong, with its file and line', () => {
-    const problems = problemsOf(changed('task', 'tags: [String!]!\n', 'tags: [Label!]!\n'));
+    const problems = problemsOf(changed('task', /^ {2}tags: \[String!\]!/m, '  tags: [Label!]!'));
     expect(problems.join()).toMatch(/schema\/task\.graphql:\d+: .*Unknown type Label/);
   });
 
@@ -135,12 +135,32 @@ describe('composition refuses', () => {
     expect(problemsOf(readSdl)).toEqual(['Task.status is not described in full sentences: "status of task"']);
   });
 
+  test('@shared that two subgraphs do not say alike, since composition would keep either', () => {
+    const readSdl = changed(
+      'notification',
+      'type User @key(fields: "id") {\n  id: ID! @shared(by: TENANT)',
+      'type User @key(fields: "id") {\n  id: ID!',
+    );
+    expect(problemsOf(readSdl)).toEqual([
+      'User.id has @shared(by: TENANT) in user and no @shared in notification: say it alike.',
+    ]);
+  });
+
+  test('@shared among a role that there is not, or among roles of a whole tenant', () => {
+    expect(problemsOf(changed('task', '["ORG_ADMIN"]', '["ORGADMIN"]'))).toEqual([
+      'task: Subscription.taskEvents is shared by "ORGADMIN", which is no role.',
+    ]);
+    expect(problemsOf(changed('task', 'by: ROLE, roles', 'by: TENANT, roles'))).toEqual([
+      'task: Subscription.taskEvents is shared by the tenant and names roles: only ROLE has some.',
+    ]);
+  });
+
   test('@requires that selects a field with arguments, which the planner answers wrongly', () => {
     const readSdl = changed(
       'task',
-      'type Project @key(fields: "id") {\n  id: ID!',
+      'type Project @key(fields: "id") {\n  id: ID! @shared(by: TENANT)',
       `type Project @key(fields: "id") {
-  id: ID!
+  id: ID! @shared(by: TENANT)
   name(short: Boolean): String! @federation__external
   "A label."
   label: String @federation__requires(fields: "name(short: true)")`,

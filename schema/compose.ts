@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { composeServices } from '@apollo/composition';
 import { printSchema, Supergraph } from '@apollo/federation-internals';
 import { type DocumentNode, GraphQLError, parse } from 'graphql';
-import { requiresWithArguments, undescribed } from './lint.ts';
+import { requiresWithArguments, undescribed, unevenShares } from './lint.ts';
 import { type ReadSdl, readSdlFile, type SubgraphName, subgraphDocument, subgraphs } from './sdl.ts';
 
 export interface ComposedSupergraph {
@@ -47,6 +47,7 @@ export function composeSupergraph(readSdl: ReadSdl = readSdlFile): ComposedSuper
   const composed = composeServices(documents);
   if (composed.errors) throw new CompositionError(composed.errors.map(placed));
 
+  refuse(unevenShares(documents));
   const api = printSchema(Supergraph.build(composed.supergraphSdl).apiSchema());
   refuse(undescribed(parse(api)));
   return {

@@ -7,6 +7,7 @@ import {
   type DocumentNode,
   Kind,
   parse,
+  print,
   type StringValueNode,
   type TypeDefinitionNode,
   visit,
@@ -92,4 +93,62 @@ function selectsWithArguments(directive: ConstDirectiveNode): boolean {
     },
   });
   return found;
+}
+
+/**
+ * `@shared` on a field that several subgraphs define must say the same in each, since composition keeps one of the marks; and
+ * its roles must be roles, since a misspelt one would share nothing without a word.
+ */
+export function unevenShares(subgraphs: readonly { name: string; typeDefs: DocumentNode }[]): string[] {
+  const roles = new Set(subgraphs.flatMap(({ typeDefs }) => valuesOfEnum(typeDefs, 'UserRole')));
+  const marks = new Map<string, { name: string; mark: string }[]>();
+  const complaints: string[] = [];
+  for (const { name, typeDefs } of subgraphs) {
+    for (const type of typeDefs.definitions) {
+      if (type.kind !== Kind.OBJECT_TYPE_DEFINITION && type.kind !== Kind.INTERFACE_TYPE_DEFINITION) continue;
+      for (const { name: field, directives = [] } of type.fields ?? []) {
+        const coordinate = `${type.name.value}.${field.value}`;
+        const shared = directives.find((directive) => directive.name.value === 'shared');
+        const known = marks.get(coordinate) ?? [];
+        marks.set(coordinate, [...known, { name, mark: shared ? print(shared) : 'no @shared' }]);
+        complaints.push(...complaintsOf(coordinate, name, shared, roles));
+      }
+    }
+  }
+  for (const [coordinate, [first, ...others]] of marks) {
+    const other = others.find(({ mark }) => mark !== first?.mark);
+    if (first && other)
+      complaints.push(
+        `${coordinate} has ${first.mark} in ${first.name} and ${other.mark} in ${other.name}: say it alike.`,
+      );
+  }
+  return complaints;
+}
+
+function complaintsOf(
+  coordinate: string,
+  subgraph: string,
+  shared: ConstDirectiveNode | undefined,
+  known: ReadonlySet<string>,
+): string[] {
+  const argumentOf = (name: string) =>
+    shared?.arguments?.find((argument) => argument.name.value === name)?.value;
+  const [by, roles] = [argumentOf('by'), argumentOf('roles')];
+  if (roles?.kind !== Kind.LIST) return [];
+  const named = roles.values.map((role) => (role.kind === Kind.STRING ? role.value : print(role)));
+  const unknown = named.filter((role) => !known.has(role));
+  return [
+    ...(by?.kind === Kind.ENUM && by.value === 'ROLE'
+      ? []
+      : [`${subgraph}: ${coordinate} is shared by the tenant and names roles: only ROLE has some.`]),
+    ...unknown.map((role) => `${subgraph}: ${coordinate} is shared by "${role}", which is no role.`),
+  ];
+}
+
+function valuesOfEnum(document: DocumentNode, name: string): string[] {
+  for (const type of document.definitions) {
+    if (type.kind === Kind.ENUM_TYPE_DEFINITION && type.name.value === name)
+      return (type.values ?? []).map((value) => value.name.value);
+  }
+  return [];
 }

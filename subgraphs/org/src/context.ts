@@ -1,4 +1,5 @@
 import type { AuditLog } from '@taskflow/kit/audit-log';
+import { withRole } from '@taskflow/kit/call';
 import type { BuildContext, RequestContext } from '@taskflow/kit/service';
 import { createLoaders, type Loaders, type UseCases } from './loaders.ts';
 
@@ -10,4 +11,8 @@ export interface Context extends RequestContext, UseCases {
 
 export const createContextFactory =
   ({ auditLog, ...useCases }: UseCases & { auditLog: AuditLog }): BuildContext =>
-  ({ viewer }) => ({ auditLog, ...useCases, loaders: createLoaders(useCases, viewer) });
+  ({ viewer }, { reader }) => ({
+    auditLog,
+    ...useCases,
+    loaders: createLoaders(useCases, viewer, withRole(reader)),
+  });

@@ -1,4 +1,4 @@
-import type { Viewer } from '@taskflow/kit/identity';
+import type { RoleReader, Viewer } from '@taskflow/kit/identity';
 import { byKey, createLoader, groupByKey } from '@taskflow/kit/loader';
 import type { Connection } from '@taskflow/kit/page';
 import type { TeamMemberRow } from './data/team-members.ts';
@@ -21,7 +21,12 @@ export interface UseCases {
 }
 
 /** New for each request: nothing crosses a viewer or grows stale. An anonymous caller's find nothing. */
-export function createLoaders(useCases: UseCases, viewer: Viewer | null) {
+export function createLoaders(
+  useCases: UseCases,
+  viewer: Viewer | null,
+  /** For what is marked `@shared`: the viewer, or their group. */
+  reader: RoleReader | null,
+) {
   const { organizations, teams, teamMembers, projects } = useCases;
   const asViewer = async <R>(read: (viewer: Viewer) => Promise<R[]>): Promise<R[]> =>
     viewer ? read(viewer) : [];
@@ -54,7 +59,7 @@ export function createLoaders(useCases: UseCases, viewer: Viewer | null) {
       groupByKey(userIds, await asViewer((v) => teamMembers.activeOfUsers(v, userIds)), (row) => row.userId),
     ),
     project: createLoader(async (ids: readonly string[]) =>
-      byKey(ids, await asViewer((v) => projects.findMany(v, ids)), (row) => row.id),
+      byKey(ids, reader ? await projects.findMany(reader, ids) : [], (row) => row.id),
     ),
     assignments: createLoader(async (projectIds: readonly string[]) =>
       groupByKey(

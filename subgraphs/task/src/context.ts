@@ -1,4 +1,5 @@
 import type { AuditLog } from '@taskflow/kit/audit-log';
+import { withRole } from '@taskflow/kit/call';
 import type { BuildContext, RequestContext } from '@taskflow/kit/service';
 import type { TaskEvents } from './domain/task-events.ts';
 import type { Tasks } from './domain/tasks.ts';
@@ -19,4 +20,4 @@ export interface Context extends RequestContext, ContextDeps {
 
 export const createContextFactory =
   (deps: ContextDeps): BuildContext =>
-  ({ viewer }) => ({ ...deps, loaders: createLoaders(deps, viewer) });
+  ({ viewer }, { reader }) => ({ ...deps, loaders: createLoaders(deps, viewer, withRole(reader)) });

@@ -1,4 +1,4 @@
-import type { Viewer } from '@taskflow/kit/identity';
+import type { RoleReader, Viewer } from '@taskflow/kit/identity';
 import { byKey, createLoader } from '@taskflow/kit/loader';
 import type { Connection } from '@taskflow/kit/page';
 import type { TaskRow } from './data/tasks.ts';
@@ -9,20 +9,25 @@ import type { Tasks } from './domain/tasks.ts';
 export type Loaders = ReturnType<typeof createLoaders>;
 
 /** New for each request and each subscription event: nothing crosses a viewer or grows stale. An anonymous caller's find nothing. */
-export function createLoaders({ tasks }: { tasks: Tasks }, viewer: Viewer | null) {
+export function createLoaders(
+  { tasks }: { tasks: Tasks },
+  viewer: Viewer | null,
+  /** For what is marked `@shared`: the viewer, or their group. */
+  reader: RoleReader | null,
+) {
   const taskCount = createLoader(async (projectIds: readonly string[]) =>
     viewer ? tasks.countForProjects(viewer, projectIds) : projectIds.map(() => 0),
   );
   return {
-    /** A task that the viewer may see; null for any other id. */
+    /** A task that the reader may see; null for any other id. */
     task: createLoader(async (ids: readonly string[]) => {
-      const rows = viewer ? await tasks.findMany(viewer, ids) : [];
+      const rows = reader ? await tasks.findMany(reader, ids) : [];
       const keys = ids.map((id) => id.toLowerCase());
       return byKey(keys, rows, (row) => row.id);
     }),
-    /** How many open tasks a person is assigned to, among those that the viewer may see. */
+    /** How many open tasks a person is assigned to, among those that the reader may see. */
     openTaskCount: createLoader(async (userIds: readonly string[]) =>
-      viewer ? tasks.openCounts(viewer, userIds) : userIds.map(() => null),
+      reader ? tasks.openCounts(reader, userIds) : userIds.map(() => null),
     ),
     /** Pages of a project's tasks; asked for together when their arguments are the same. */
     tasksOfProject: projectTasksLoader(tasks, viewer, taskCount.load.bind(taskCount)),

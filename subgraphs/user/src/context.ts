@@ -64,8 +64,8 @@ export interface ContextDeps {
 
 export const createContextFactory =
   (deps: ContextDeps): BuildContext =>
-  ({ viewer, requestId, clientAddress, userAgent }) => ({
+  ({ viewer, requestId, clientAddress, userAgent }, { reader }) => ({
     ...deps,
-    loaders: createLoaders(deps, viewer),
+    loaders: createLoaders(deps, viewer, reader),
     client: { requestId, address: clientAddress ?? null, userAgent: userAgent ?? null } satisfies Client,
   });

@@ -1,4 +1,4 @@
-import type { Viewer } from '@taskflow/kit/identity';
+import type { Reader, Viewer } from '@taskflow/kit/identity';
 import { byKey, createLoader } from '@taskflow/kit/loader';
 import type { Memberships } from './domain/memberships.ts';
 import type { People } from './domain/people.ts';
@@ -12,11 +12,16 @@ interface LoaderDeps {
 }
 
 /** New for each request, and once more when a viewer is established: nothing crosses a viewer or grows stale. */
-export function createLoaders({ people, memberships }: LoaderDeps, viewer: Viewer | null) {
+export function createLoaders(
+  { people, memberships }: LoaderDeps,
+  viewer: Viewer | null,
+  /** For what is marked `@shared`: the viewer, or their group. */
+  reader: Reader | null,
+) {
   return {
-    /** A person of the viewer's organisation; null for absent and foreign alike. */
+    /** A person of the reader's organisation; null for absent and foreign alike. */
     user: createLoader(async (ids: readonly string[]) =>
-      byKey(ids, viewer ? await people.findMany(viewer, ids) : [], (row) => row.id),
+      byKey(ids, reader ? await people.findMany(reader, ids) : [], (row) => row.id),
     ),
     /** Where a person belongs; null for everybody but the viewer, and for keys, which belong to one organisation. */
     memberships: createLoader(async (ids: readonly string[]) => {

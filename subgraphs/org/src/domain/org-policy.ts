@@ -2,7 +2,7 @@
 import type { Viewer } from '@taskflow/kit/identity';
 
 /** A guest works on single tasks and sees nothing of the organisation's shape. */
-export const canSeeStructure = ({ role }: Viewer): boolean => role !== 'GUEST';
+export const canSeeStructure = ({ role }: Pick<Viewer, 'role'>): boolean => role !== 'GUEST';
 
 /** Everybody who knows the organisation's shape knows its plan; what it uses counts things that only an ORG_ADMIN all sees. */
 export const canSeePlan = canSeeStructure;

@@ -3,7 +3,7 @@ import { type Call, type Changed, changeOnce } from '@taskflow/kit/call';
 import { requireVersion } from '@taskflow/kit/changes';
 import { DomainError } from '@taskflow/kit/errors';
 import { isUuid } from '@taskflow/kit/filter';
-import type { Viewer } from '@taskflow/kit/identity';
+import type { RoleReader, Viewer } from '@taskflow/kit/identity';
 import { syncIdOf } from '@taskflow/kit/outbox';
 import {
   type Connection,
@@ -55,7 +55,7 @@ export function createProjects(
   const { organizations, teams, cursors } = deps;
 
   /** Those of `ids` that the viewer may see, in no order. A malformed id is one that nothing has. */
-  async function findMany(viewer: Viewer, ids: readonly string[]): Promise<ProjectRow[]> {
+  async function findMany(viewer: RoleReader, ids: readonly string[]): Promise<ProjectRow[]> {
     const wellFormed = canSeeStructure(viewer) ? ids.filter(isUuid) : [];
     return wellFormed.length === 0 ? [] : store.projects.findMany(viewer, wellFormed);
   }

@@ -3,7 +3,7 @@
  * for, since it may have been made a moment ago; then absent, foreign, suspended and invisible are refused alike.
  */
 import { isUuid } from '@taskflow/kit/filter';
-import type { Viewer } from '@taskflow/kit/identity';
+import type { RoleReader, Viewer } from '@taskflow/kit/identity';
 import { REFERENCE_DEADLINE_MS, waitFor } from '@taskflow/kit/projection';
 import type { ProjectRow } from '../data/projects.ts';
 import type { TaskStore } from '../data/store.ts';
@@ -50,13 +50,17 @@ export async function findReferences(
 }
 
 /** A project that the viewer may put tasks into; waits for at most 500 ms. */
-export async function findProject(store: TaskStore, viewer: Viewer, id: string): Promise<ProjectRow | null> {
+export async function findProject(
+  store: TaskStore,
+  viewer: RoleReader,
+  id: string,
+): Promise<ProjectRow | null> {
   if (!isUuid(id) || !canSeeProjects(viewer)) return null;
   return waitFor(() => store.projects.find(viewer, id), REFERENCE_DEADLINE_MS);
 }
 
 /** A person whom the viewer may name, and who belongs or has belonged to the organisation; waits for at most 500 ms. */
-export async function findMember(store: TaskStore, viewer: Viewer, id: string) {
+export async function findMember(store: TaskStore, viewer: RoleReader, id: string) {
   if (!isUuid(id) || !canAssign(viewer, id)) return null;
   return waitFor(() => store.members.find(viewer, id), REFERENCE_DEADLINE_MS);
 }

@@ -11,7 +11,7 @@
 import { changedFields } from '@taskflow/kit/changes';
 import { DomainError } from '@taskflow/kit/errors';
 import type { EventStream, SignOfLife } from '@taskflow/kit/event-stream';
-import type { Role, Viewer } from '@taskflow/kit/identity';
+import type { Role, RoleReader } from '@taskflow/kit/identity';
 import type { NumberedFact } from '@taskflow/kit/outbox';
 import type { TaskImage, TaskVisibilityImage } from '@taskflow/schema/events';
 import type { TaskStore } from '../data/store.ts';
@@ -19,7 +19,14 @@ import type { TaskRow } from '../data/tasks.ts';
 import { findMember, findProject } from './references.ts';
 import { notFound } from './refusals.ts';
 import { FIELD_NAMES } from './task-facts.ts';
-import { canSee, looksAtSettings, looksAtTeams, type PolicySubject, type Sight } from './task-policy.ts';
+import {
+  canSee,
+  looksAtSettings,
+  looksAtTeams,
+  type PolicySubject,
+  personOf,
+  type Sight,
+} from './task-policy.ts';
 import type { Tasks } from './tasks.ts';
 
 export interface TaskEventFilter {
@@ -56,7 +63,7 @@ export function createTaskEvents(stream: EventStream, deps: { store: TaskStore; 
 
   return {
     /** Throws NOT_FOUND for a project, task or person that the viewer cannot see, BAD_USER_INPUT for a bad `after`. */
-    async subscribe(viewer: Viewer, filter: TaskEventFilter, from: From) {
+    async subscribe(viewer: RoleReader, filter: TaskEventFilter, from: From) {
       // A subscription that the router takes up again has been let in before; its task may be gone by now.
       if (from.resumeAfter === null) await requireVisible(viewer, filter, { isResuming: from.after != null });
       const watch = watching(filter);
@@ -82,7 +89,7 @@ export function createTaskEvents(stream: EventStream, deps: { store: TaskStore; 
   };
 
   async function requireVisible(
-    viewer: Viewer,
+    viewer: RoleReader,
     { projectId, taskId, assigneeId }: TaskEventFilter,
     { isResuming }: { isResuming: boolean },
   ): Promise<void> {
@@ -102,19 +109,21 @@ export function createTaskEvents(stream: EventStream, deps: { store: TaskStore; 
   /** With the role of now; the token's is that of the start. */
   async function viewerNow(viewer: Sight['viewer'], change: TaskVisibilityImage): Promise<Sight['viewer']> {
     if (change.reason !== 'MEMBER_CHANGED') return viewer;
-    const member = await store.members.find(viewer, viewer.userId);
+    const member = await store.members.find(viewer, personOf(viewer));
     if (member && member.status !== 'ACTIVE') {
       throw new DomainError('SESSION_REVOKED', 'You are no longer a member of this organisation.');
     }
-    return member ? { ...viewer, role: member.role as Role } : viewer;
+    return member ? { ...viewer, userId: personOf(viewer), role: member.role as Role } : viewer;
   }
 }
 
 /** Whether what the viewer sees depends on what has changed. */
 function concerns({ userIds, reason }: TaskVisibilityImage, { userId, role }: Sight['viewer']): boolean {
-  if (reason === 'MEMBER_CHANGED') return userIds?.includes(userId) ?? false;
+  // A group is nobody: of those who leave it, the router knows.
+  const isNamed = userId !== undefined && (userIds?.includes(userId) ?? false);
+  if (reason === 'MEMBER_CHANGED') return isNamed;
   if (reason === 'SETTINGS_CHANGED') return looksAtSettings(role);
-  return looksAtTeams(role) && (userIds === null || userIds.includes(userId));
+  return looksAtTeams(role) && (userIds === null || isNamed);
 }
 
 type Watched = PolicySubject & { readonly id: string; readonly deletedAt: Date | string | null };

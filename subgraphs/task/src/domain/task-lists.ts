@@ -1,5 +1,5 @@
 import { type Filter, isUuid } from '@taskflow/kit/filter';
-import type { Viewer } from '@taskflow/kit/identity';
+import type { RoleReader, Viewer } from '@taskflow/kit/identity';
 import {
   type Connection,
   type Cursors,
@@ -12,7 +12,7 @@ import type { TaskStore } from '../data/store.ts';
 import { keysetOf, type Narrowing, NEWEST_FIRST, type TaskOrder } from '../data/task-lists.ts';
 import type { TaskRow } from '../data/tasks.ts';
 import { badInput } from './refusals.ts';
-import { canSeeProjects, looksAtTeams, type Sight, sightOf, visibleTo } from './task-policy.ts';
+import { canSeeProjects, looksAtTeams, personOf, type Sight, sightOf, visibleTo } from './task-policy.ts';
 import { wordsOf } from './task-search.ts';
 
 export interface TasksArgs extends PageArgs {
@@ -30,11 +30,14 @@ export function createTaskLists(store: TaskStore, { cursors }: { cursors: Cursor
   return {
     /** What the viewer sees beyond their own tasks, now; for asking task-policy about rows. */
     sightOf: async (viewer: Sight['viewer']): Promise<Sight> =>
-      sightOf(viewer, looksAtTeams(viewer.role) ? await store.projects.ofPerson(viewer, viewer.userId) : []),
+      sightOf(
+        viewer,
+        looksAtTeams(viewer.role) ? await store.projects.ofPerson(viewer, personOf(viewer)) : [],
+      ),
 
     /** In no order. `includeDeleted`: also those that the viewer could see while they were there. */
     findMany: async (
-      viewer: Viewer,
+      viewer: RoleReader,
       ids: readonly string[],
       options: { includeDeleted?: boolean } = {},
     ): Promise<TaskRow[]> => {
@@ -116,7 +119,7 @@ export function createTaskLists(store: TaskStore, { cursors }: { cursors: Cursor
     },
 
     /** How many open tasks each person is assigned to, in the order of the ids. */
-    async openCounts(viewer: Viewer, userIds: readonly string[]): Promise<number[]> {
+    async openCounts(viewer: RoleReader, userIds: readonly string[]): Promise<number[]> {
       const wellFormed = wellFormedOf(userIds);
       if (wellFormed.length === 0) return userIds.map(() => 0);
       const counts = await store.tasks.openCounts(viewer, wellFormed, visibleTo(viewer));

@@ -8,7 +8,7 @@
  *   GUEST       assigned
  */
 import type { Parameters } from '@taskflow/kit/filter';
-import type { Role, Viewer } from '@taskflow/kit/identity';
+import type { Role, RoleReader, Viewer } from '@taskflow/kit/identity';
 import type { ProjectOfPerson } from '../data/projects.ts';
 import type { Condition } from '../data/tasks.ts';
 
@@ -21,11 +21,17 @@ export interface PolicySubject {
 
 /** What a viewer sees beyond their own tasks, at one moment. */
 export interface Sight {
-  readonly viewer: Pick<Viewer, 'orgId' | 'userId' | 'role'>;
+  readonly viewer: Pick<RoleReader, 'orgId' | 'userId' | 'role'>;
   /** Projects of teams that the viewer manages. */
   readonly managedProjectIds: ReadonlySet<string>;
   /** Further projects whose tasks the viewer sees. */
   readonly sharedProjectIds: ReadonlySet<string>;
+}
+
+/** Who the viewer is. A group is nobody: what a person sees beyond their role is not to be had for it. */
+export function personOf({ userId }: Pick<RoleReader, 'userId'>): string {
+  if (userId === undefined) throw new Error('What depends on the person cannot be read for a group.');
+  return userId;
 }
 
 /** Whether team memberships mean anything to what this role sees. */
@@ -52,18 +58,20 @@ export function sightOf(viewer: Sight['viewer'], projects: readonly ProjectOfPer
 }
 
 export function canSee(sight: Sight, task: PolicySubject): boolean {
-  const { role, userId } = sight.viewer;
+  const { role } = sight.viewer;
   if (role === 'ORG_ADMIN') return true;
+  const userId = personOf(sight.viewer);
   if (task.assigneeId === userId) return true;
   if (role === 'GUEST') return false;
   return task.creatorId === userId || manages(sight, task) || isShared(sight, task);
 }
 
 /** The same in SQL, over `tasks t`; for rows of the viewer's organisation. */
-export function visibleTo({ orgId, userId, role }: Sight['viewer']): Condition {
+export function visibleTo(viewer: Sight['viewer']): Condition {
+  const { orgId, role } = viewer;
   return (parameters: Parameters): string => {
     if (role === 'ORG_ADMIN') return 'true';
-    const user = parameters.add(userId, 'uuid');
+    const user = parameters.add(personOf(viewer), 'uuid');
     if (role === 'GUEST') return `t.assignee_id = ${user}`;
     const org = parameters.add(orgId, 'uuid');
     const isShared = `exists (
@@ -77,14 +85,14 @@ export function visibleTo({ orgId, userId, role }: Sight['viewer']): Condition {
 
 /** Of a task that the viewer sees. One that is seen because a project is shared may not be changed. */
 export function canUpdate(sight: Sight, task: PolicySubject): boolean {
-  return sight.viewer.userId === task.assigneeId || canDelete(sight, task);
+  return personOf(sight.viewer) === task.assigneeId || canDelete(sight, task);
 }
 
 /** Of a task that the viewer sees. */
 export function canDelete(sight: Sight, task: PolicySubject): boolean {
-  const { role, userId } = sight.viewer;
+  const { role } = sight.viewer;
   if (role === 'ORG_ADMIN') return true;
-  return role !== 'GUEST' && (task.creatorId === userId || manages(sight, task));
+  return role !== 'GUEST' && (task.creatorId === personOf(sight.viewer) || manages(sight, task));
 }
 
 /** How many tasks there are in all tells of tasks that only an ORG_ADMIN sees. */
@@ -94,8 +102,10 @@ export const canSeeUsage = ({ role }: Pick<Viewer, 'role'>): boolean => role ===
 export const canCreate = ({ role }: Pick<Viewer, 'role'>): boolean => role !== 'GUEST';
 
 /** A guest knows nobody but themselves. */
-export const canAssign = ({ role, userId }: Pick<Viewer, 'role' | 'userId'>, assigneeId: string): boolean =>
-  role !== 'GUEST' || assigneeId === userId;
+export const canAssign = (
+  { role, userId }: Pick<RoleReader, 'role' | 'userId'>,
+  assigneeId: string,
+): boolean => role !== 'GUEST' || assigneeId === userId;
 
 const manages = ({ managedProjectIds }: Sight, { projectId }: PolicySubject): boolean =>
   projectId !== null && managedProjectIds.has(projectId);

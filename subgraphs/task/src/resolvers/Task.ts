@@ -1,4 +1,4 @@
-import { viewerOf } from '@taskflow/kit/call';
+import { readerOf } from '@taskflow/kit/call';
 import { canDelete, canSeeProjects, canUpdate } from '../domain/task-policy.ts';
 import type { TaskResolvers } from '../generated/graphql.ts';
 
@@ -7,7 +7,7 @@ export const Task: TaskResolvers = {
   assignee: ({ assigneeId }) => (assigneeId === null ? null : { id: assigneeId }),
   creator: ({ creatorId }) => ({ id: creatorId }),
   project: ({ projectId }, _, context) =>
-    projectId === null || !canSeeProjects(viewerOf(context)) ? null : { id: projectId },
+    projectId === null || !canSeeProjects(readerOf(context)) ? null : { id: projectId },
   viewerCanUpdate: async (row, _, { loaders }) =>
     row.deletedAt === null && canUpdate(await loaders.sight(), row),
   viewerCanDelete: async (row, _, { loaders }) =>

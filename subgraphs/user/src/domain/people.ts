@@ -1,6 +1,6 @@
 import { DomainError } from '@taskflow/kit/errors';
 import { type Filter, isUuid } from '@taskflow/kit/filter';
-import type { Viewer } from '@taskflow/kit/identity';
+import type { Reader, Viewer } from '@taskflow/kit/identity';
 import { type Connection, type Cursors, connectionOf, pageArgs, scopeOf } from '@taskflow/kit/page';
 import { type MemberRow, oldestFirst } from '../data/members.ts';
 import type { UserStore } from '../data/store.ts';
@@ -17,7 +17,7 @@ export type People = ReturnType<typeof createPeople>;
 /** The people of the viewer's organisation. */
 export function createPeople(store: UserStore, { cursors }: { cursors: Cursors }) {
   /** Those of `ids` that belong or have belonged to the organisation. A malformed id is one that nobody has. */
-  async function findMany(viewer: Viewer, ids: readonly string[]): Promise<MemberRow[]> {
+  async function findMany(viewer: Reader, ids: readonly string[]): Promise<MemberRow[]> {
     const wellFormed = ids.filter(isUuid);
     return wellFormed.length === 0 ? [] : store.members.findMany(viewer, wellFormed);
   }

@@ -171,6 +171,22 @@ describe('composition refuses', () => {
   });
 });
 
+describe('composition refuses, because the router could not price it,', () => {
+  test('a connection that does not say which arguments size it', () => {
+    const readSdl = changed('task', /\): TaskConnection! @listSize\(.*\)/, '): TaskConnection!');
+    expect(problemsOf(readSdl)).toEqual([
+      expect.stringMatching(/^task: Query\.tasks is a connection: it needs @listSize\(.*\["first", "last"\]/),
+    ]);
+  });
+
+  test('a list of objects without an assumed size', () => {
+    const readSdl = changed('org', /children: \[Team!\]! @listSize\(.*\)/, 'children: [Team!]!');
+    expect(problemsOf(readSdl)).toEqual([
+      'org: Team.children is a list of objects: it needs @listSize(assumedSize: …).',
+    ]);
+  });
+});
+
 describe('conventions', () => {
   const api = buildSchema(composeSupergraph().api);
   const objects = Object.values(api.getTypeMap()).filter(isObjectType);

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { composeServices } from '@apollo/composition';
 import { printSchema, Supergraph } from '@apollo/federation-internals';
 import { type DocumentNode, GraphQLError, parse } from 'graphql';
-import { requiresWithArguments, undescribed, unevenShares } from './lint.ts';
+import { requiresWithArguments, undescribed, unevenShares, unsizedLists } from './lint.ts';
 import { type ReadSdl, readSdlFile, type SubgraphName, subgraphDocument, subgraphs } from './sdl.ts';
 
 export interface ComposedSupergraph {
@@ -50,6 +50,7 @@ export function composeSupergraph(readSdl: ReadSdl = readSdlFile): ComposedSuper
   refuse(unevenShares(documents));
   const api = printSchema(Supergraph.build(composed.supergraphSdl).apiSchema());
   refuse(undescribed(parse(api)));
+  refuse(documents.flatMap(({ name, typeDefs }) => unsizedLists(name, typeDefs)));
   return {
     supergraph: `${NOTE}${composed.supergraphSdl.trimEnd()}\n`,
     api: `${NOTE}${api.trimEnd()}\n`,

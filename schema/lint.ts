@@ -10,6 +10,7 @@ import {
   print,
   type StringValueNode,
   type TypeDefinitionNode,
+  type TypeNode,
   visit,
 } from 'graphql';
 
@@ -151,4 +152,54 @@ function valuesOfEnum(document: DocumentNode, name: string): string[] {
       return (type.values ?? []).map((value) => value.name.value);
   }
   return [];
+}
+
+/**
+ * Every list of objects says how long it is, or the field that holds it does: the router multiplies by it before anything
+ * is asked for (IBM's @listSize). A connection is sized by the arguments that slice it.
+ */
+export function unsizedLists(subgraph: string, document: DocumentNode): string[] {
+  const composite = new Set(
+    document.definitions.filter(isComposite).map((definition) => definition.name.value),
+  );
+  const complaints: string[] = [];
+  for (const type of document.definitions) {
+    if (type.kind !== Kind.OBJECT_TYPE_DEFINITION && type.kind !== Kind.INTERFACE_TYPE_DEFINITION) continue;
+    const isConnection = type.name.value.endsWith('Connection');
+    for (const field of type.fields ?? []) {
+      const place = `${subgraph}: ${type.name.value}.${field.name.value}`;
+      const named = namedTypeOf(field.type);
+      const hint = field.directives?.find(({ name }) => name.value === 'listSize');
+      const given = new Map(hint?.arguments?.map(({ name, value }) => [name.value, print(value)]));
+      if (named.endsWith('Connection')) {
+        const slices = (field.arguments ?? []).filter(({ name }) => ['first', 'last'].includes(name.value));
+        const wanted = `[${slices.map(({ name }) => `"${name.value}"`).join(', ')}]`;
+        const isSized = given.get('slicingArguments') === wanted && given.has('assumedSize');
+        if (!isSized || given.get('sizedFields') !== '["edges", "nodes"]') {
+          complaints.push(
+            `${place} is a connection: it needs @listSize(assumedSize: …, slicingArguments: ${wanted}, ` +
+              'sizedFields: ["edges", "nodes"], requireOneSlicingArgument: false).',
+          );
+        }
+      } else if (isList(field.type) && composite.has(named) && !isConnection && !given.has('assumedSize')) {
+        complaints.push(`${place} is a list of objects: it needs @listSize(assumedSize: …).`);
+      }
+    }
+  }
+  return complaints;
+}
+
+function isComposite(node: { kind: string }): node is TypeDefinitionNode {
+  const { OBJECT_TYPE_DEFINITION, INTERFACE_TYPE_DEFINITION, UNION_TYPE_DEFINITION } = Kind;
+  return [OBJECT_TYPE_DEFINITION, INTERFACE_TYPE_DEFINITION, UNION_TYPE_DEFINITION].some(
+    (kind) => kind === node.kind,
+  );
+}
+
+function isList(type: TypeNode): boolean {
+  return type.kind === Kind.LIST_TYPE || (type.kind === Kind.NON_NULL_TYPE && isList(type.type));
+}
+
+function namedTypeOf(type: TypeNode): string {
+  return type.kind === Kind.NAMED_TYPE ? type.name.value : namedTypeOf(type.type);
 }

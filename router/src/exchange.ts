@@ -83,6 +83,8 @@ export interface PreparedOperation {
   document: DocumentNode;
   operation: OperationDefinitionNode;
   supergraph: LoadedSupergraph;
+  /** Coerced by their types, with the operation's defaults; what `params` has is as the client sent it. */
+  variables: Readonly<Record<string, unknown>>;
   /** Planned and compiled when it is first read, then known: refusals in front of `execute` cost no plan. */
   readonly compiled: CompiledOperation;
 }
@@ -111,6 +113,8 @@ export interface Exchange {
   /** The hash under which the text is kept once it was found valid. */
   registersAs: string | null;
   prepared: PreparedOperation | null;
+  /** The member `extensions` of the answer; left out while it is empty. */
+  readonly extensions: Record<string, unknown>;
   /** Headers that every answer to this exchange carries (request id, CORS). */
   readonly answerHeaders: Record<string, string>;
   /** Types of the entities that a subgraph was asked for and did not give: absent, invisible, or it was away. */
@@ -142,6 +146,7 @@ export function createExchange(
     document: null,
     registersAs: null,
     prepared: null,
+    extensions: {},
     answerHeaders: {},
     absentTypes: new Set(),
     onAnswered: [],

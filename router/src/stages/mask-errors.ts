@@ -40,10 +40,17 @@ export function createMaskErrors({ log }: { log: Log }): AnswerStage {
         ...(raw.length > 0 ? { errors: raw.map((error) => mask(error, exchange, log)) } : {}),
         ...(data === undefined ? {} : { data }),
         ...(dataText === undefined ? {} : { dataText }),
+        // Those of the executor are for this stage; a client gets what stages have put into the exchange.
+        ...(hasAny(exchange.extensions) ? { extensions: exchange.extensions } : {}),
       };
       return { ...answer, body };
     },
   };
+}
+
+function hasAny(extensions: Exchange['extensions']): boolean {
+  for (const _name in extensions) return true;
+  return false;
 }
 
 /**

@@ -84,11 +84,12 @@ export function createParseValidate({
       const operation = operationOf(document, params);
       checkMethod(exchange, operation);
       checkAccess(exchange, document, loaded);
-      checkVariables(loaded, operation, params, introspection);
+      const variables = coercedVariables(loaded, operation, params, introspection);
       exchange.prepared = {
         document,
         operation,
         supergraph: loaded,
+        variables,
         get compiled() {
           return loaded.compile(document, params.operationName);
         },
@@ -151,16 +152,19 @@ function checkAccess(
   );
 }
 
-function checkVariables(
+const NO_VARIABLES: Readonly<Record<string, unknown>> = Object.freeze({});
+
+function coercedVariables(
   { schema }: LoadedSupergraph,
   operation: OperationDefinitionNode,
   { variables }: OperationParams,
   introspection: boolean,
-): void {
+): Readonly<Record<string, unknown>> {
   const definitions = operation.variableDefinitions ?? [];
-  if (definitions.length === 0) return;
-  const { errors } = getVariableValues(schema, definitions, variables, { maxErrors: ERRORS_MAX });
+  if (definitions.length === 0) return NO_VARIABLES;
+  const { errors, coerced } = getVariableValues(schema, definitions, variables, { maxErrors: ERRORS_MAX });
   if (errors) throw invalid(errors, 'BAD_USER_INPUT', introspection);
+  return coerced;
 }
 
 function invalid(errors: readonly GraphQLError[], code: string, suggestNames: boolean): InvalidOperation {

@@ -29,6 +29,7 @@ export function createEventRenderer(options: {
       ...exchange,
       requestId: randomUUID(),
       startedAt: performance.now(),
+      extensions: {},
       answerHeaders: {},
       absentTypes: new Set(),
       onAnswered: [],

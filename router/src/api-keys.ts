@@ -165,11 +165,17 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
 }
 
 function tokenOf(orgId: string, identity: Identity): AccessToken {
-  const { id, userId, role, epoch, scopes, requestsPerMinute, expiresAt, plan } = identity;
+  const { id, userId, role, epoch, scopes, requestsPerMinute, plan } = identity;
+  const expiresAt = identity.expiresAt === null ? Number.POSITIVE_INFINITY : Date.parse(identity.expiresAt);
   return {
     viewer: { orgId, userId, role, sessionId: id, scopes },
+    caller: {
+      scopes: new Set(scopes),
+      claims: { sub: userId, org_id: orgId, role, sid: id },
+      expiresAt,
+    },
     epoch,
-    expiresAt: expiresAt === null ? Number.POSITIVE_INFINITY : Date.parse(expiresAt),
+    expiresAt,
     plan: plan === null ? null : planOf(JSON.parse(plan)),
     apiKey: { requestsPerMinute },
   };

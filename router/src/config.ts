@@ -15,6 +15,7 @@ import {
 } from '@taskflow/kit/config';
 import type { KeyRing } from '@taskflow/kit/identity';
 import type { CookieMode } from './cookies.ts';
+import type { AccessMode } from './stages/access-directives.ts';
 import type { Admission } from './stages/admit.ts';
 import type { BodyLimits } from './stages/body-limits.ts';
 import type { OperationLimits } from './stages/operation-limits.ts';
@@ -42,10 +43,16 @@ export const variables = {
     'GraphQL address of the subgraph notification.',
   ),
   ROUTER_JWKS_URL: httpUrl('http://127.0.0.1:4001/.well-known/jwks.json').describe(
-    'Public keys of access tokens.',
+    'Public keys of access tokens. Without accounts (ROUTER_ANONYMOUS), where it has no default: those of the issuer whose tokens open what the supergraph file protects by @authenticated and @requiresScopes.',
   ),
   USER_TOKEN_ISSUER: text('taskflow').describe('Issuer that access tokens must name.'),
   USER_TOKEN_AUDIENCE: text('taskflow-api').describe('Audience that access tokens must name.'),
+  ROUTER_SCOPES_CLAIM: text('scope').describe(
+    'Claim of access tokens that holds the scopes which @requiresScopes asks for: words in one text, or a list.',
+  ),
+  ROUTER_ACCESS_MODE: choice(['filter', 'reject'], 'filter').describe(
+    'What becomes of an operation with fields that @authenticated, @requiresScopes or @policy keep from its caller; filter: they are null, reject: all of it is refused.',
+  ),
   USER_CONTEXT_KEY: contextKey('user'),
   ORG_CONTEXT_KEY: contextKey('org'),
   TASK_CONTEXT_KEY: contextKey('task'),
@@ -106,6 +113,10 @@ export interface RouterConfig {
   keyRings: Readonly<Record<string, KeyRing>> | null;
   /** Null: nobody is authenticated. */
   tokens: { jwksUrl: string; issuer: string; audience: string } | null;
+  /** Whose tokens make callers where nobody is a viewer; null: nobody's. */
+  callers: { jwksUrl: string; issuer: string; audience: string } | null;
+  scopesClaim: string;
+  accessMode: AccessMode;
   redisUrl: string | null;
   corsOrigins: readonly string[];
   /** Null: no cookie is read or written. */
@@ -148,13 +159,10 @@ export function readRouterConfig(env: NodeJS.ProcessEnv): RouterConfig {
     ...servingOf(values),
     subgraphUrls: isAnonymous ? {} : subgraphUrlsOf(values),
     keyRings: isAnonymous ? null : keyRingsOf(values),
-    tokens: isAnonymous
-      ? null
-      : {
-          jwksUrl: values.ROUTER_JWKS_URL,
-          issuer: values.USER_TOKEN_ISSUER,
-          audience: values.USER_TOKEN_AUDIENCE,
-        },
+    tokens: isAnonymous ? null : issuerOf(values),
+    callers: isAnonymous && env.ROUTER_JWKS_URL ? issuerOf(values) : null,
+    scopesClaim: values.ROUTER_SCOPES_CLAIM,
+    accessMode: values.ROUTER_ACCESS_MODE,
     redisUrl: isAnonymous ? null : values.REDIS_URL,
   });
 }
@@ -250,6 +258,14 @@ function limitsOf(values: Values): BodyLimits & OperationLimits {
     directivesMax: values.ROUTER_DIRECTIVES_MAX,
     selectionsMax: values.ROUTER_SELECTIONS_MAX,
     credentialFields: CREDENTIAL_FIELDS,
+  };
+}
+
+function issuerOf(values: Values) {
+  return {
+    jwksUrl: values.ROUTER_JWKS_URL,
+    issuer: values.USER_TOKEN_ISSUER,
+    audience: values.USER_TOKEN_AUDIENCE,
   };
 }
 

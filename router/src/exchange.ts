@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { EstablishedTokens, Viewer } from '@taskflow/kit/identity';
 import type { DocumentNode, GraphQLError, GraphQLFormattedError, OperationDefinitionNode } from 'graphql';
+import type { Caller } from './callers.ts';
 import type { CompiledOperation, DeferredPart } from './execution/compiled-operation.ts';
 import type { LoadedSupergraph } from './gateway/loaded-supergraph.ts';
 import type { AccessToken } from './tokens.ts';
@@ -87,6 +88,8 @@ export interface PreparedOperation {
   variables: Readonly<Record<string, unknown>>;
   /** Planned and compiled when it is first read, then known: refusals in front of `execute` cost no plan. */
   readonly compiled: CompiledOperation;
+  /** What the file's own directives keep from this caller, as a key: `compiled` is without it. Null: nothing. */
+  readonly restriction: string | null;
 }
 
 export interface Exchange {
@@ -101,6 +104,8 @@ export interface Exchange {
   params: OperationParams | null;
   token: AccessToken | null;
   viewer: Viewer | null;
+  /** What the access directives of a supergraph file may ask of whoever calls; null without a token. */
+  caller: Caller | null;
   /** The name of the plan that is in force for the viewer's organisation, as far as it is known. */
   plan: string | null;
   /** Present when the request means cookies, and may: its tokens travel in them. */
@@ -139,6 +144,7 @@ export function createExchange(
     params: start.params ?? null,
     token: null,
     viewer: null,
+    caller: null,
     plan: null,
     cookies: null,
     cookieRefusal: null,

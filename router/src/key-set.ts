@@ -31,8 +31,16 @@ const WAITING_MAX = 2_000;
 /** A key, its successor and whatever was retired within the hour. A JWKS of two keys has 500 bytes. */
 const KEYS_MAX = 50;
 
-export function createKeySet(options: { url: string; dispatcher: Dispatcher; log: Log }): KeySet {
-  const { url, dispatcher, log } = options;
+export interface KeySetOptions {
+  url: string;
+  /** ES256 is what our user service signs with; `any` is for the issuers of others. */
+  keyTypes: 'ES256' | 'any';
+  dispatcher: Dispatcher;
+  log: Log;
+}
+
+export function createKeySet(options: KeySetOptions): KeySet {
+  const { url, keyTypes, dispatcher, log } = options;
   const bucket = createBucket(BURST, REFILL_MS);
   const troubles = createTroubles(log);
   let keys = new Map<string, KeyObject>();
@@ -43,7 +51,7 @@ export function createKeySet(options: { url: string; dispatcher: Dispatcher; log
   let timer: NodeJS.Timeout | null = null;
 
   async function fetchKeys(): Promise<void> {
-    const fetched = await troubles.watch('fetching the key set', () => readKeys(url, dispatcher));
+    const fetched = await troubles.watch('fetching the key set', () => readKeys(url, keyTypes, dispatcher));
     isReachable = fetched !== undefined;
     keys = fetched ?? keys;
   }
@@ -116,7 +124,11 @@ function unavailable(): Refusal {
   );
 }
 
-async function readKeys(url: string, dispatcher: Dispatcher): Promise<Map<string, KeyObject>> {
+async function readKeys(
+  url: string,
+  keyTypes: KeySetOptions['keyTypes'],
+  dispatcher: Dispatcher,
+): Promise<Map<string, KeyObject>> {
   const { origin, pathname, search } = new URL(url);
   const response = await dispatcher.request({
     origin,
@@ -131,8 +143,17 @@ async function readKeys(url: string, dispatcher: Dispatcher): Promise<Map<string
   }
   const keys = new Map<string, KeyObject>();
   for (const jwk of body.keys.slice(0, KEYS_MAX) as Record<string, unknown>[]) {
-    if (jwk.kty !== 'EC' || jwk.crv !== 'P-256' || typeof jwk.kid !== 'string') continue;
+    if (typeof jwk.kid !== 'string' || !isAccepted(jwk, keyTypes)) continue;
     keys.set(jwk.kid, createPublicKey({ key: jwk, format: 'jwk' }));
   }
   return keys;
+}
+
+/** Encryption keys stand in the same sets; what cannot sign is passed over. */
+function isAccepted(
+  { kty, crv, use }: Record<string, unknown>,
+  keyTypes: KeySetOptions['keyTypes'],
+): boolean {
+  if (keyTypes === 'ES256') return kty === 'EC' && crv === 'P-256';
+  return (kty === 'RSA' || kty === 'EC') && use !== 'enc';
 }

@@ -39,6 +39,7 @@ describe('the pipeline', () => {
       'persisted-queries',
       'operation-limits',
       'parse-validate',
+      'access-directives',
       'count-calls',
       'execute',
       'sign-context',

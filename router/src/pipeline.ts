@@ -9,6 +9,7 @@
 import type { Log } from '@taskflow/kit/log';
 import type { RedisConnections } from '@taskflow/kit/redis';
 import { GraphQLError } from 'graphql';
+import type { Caller, CallerVerifier } from './callers.ts';
 import { type CallCounter, createNoCallCounter } from './calls.ts';
 import type { RouterConfig } from './config.ts';
 import { type Cookies, createCookies } from './cookies.ts';
@@ -17,6 +18,8 @@ import { createDocuments } from './gateway/documents.ts';
 import { createPersistedDocuments } from './gateway/persisted-documents.ts';
 import type { SubgraphAnswer, SubgraphCall } from './gateway/subgraph-calls.ts';
 import type { Supergraph } from './gateway/supergraph.ts';
+import { createPolicies, type PolicyHook } from './policies.ts';
+import { createAccessDirectives } from './stages/access-directives.ts';
 import { createAccessLog } from './stages/access-log.ts';
 import { createAdmit } from './stages/admit.ts';
 import { createAuthenticate } from './stages/authenticate.ts';
@@ -61,6 +64,10 @@ export interface PipelineDeps {
   supergraph: Pick<Supergraph, 'current'>;
   /** Absent: every caller is anonymous. */
   tokens: TokenVerifier | null;
+  /** Verifies tokens of an issuer that is not ours, for the file's own directives; absent: they mean nothing. */
+  callers?: CallerVerifier | null;
+  /** Which policies of the file's own directives a caller is granted; absent: none. */
+  policies?: PolicyHook | undefined;
   /** Counts the requests of API keys over all replicas; absent: each replica counts for itself. */
   redis?: Pick<RedisConnections, 'commands' | 'keys'> | null;
   /** Counts the calls of organisations; absent: they are not counted. */
@@ -72,6 +79,8 @@ export function requestStages({
   config,
   supergraph,
   tokens,
+  callers,
+  policies,
   redis,
   calls,
   log,
@@ -90,11 +99,12 @@ export function requestStages({
     createCorsCsrf({ origins: config.corsOrigins, hasCookies: config.cookies !== null }),
     createCookieStage({ origins: config.corsOrigins, cookies: cookiesOf(config) }),
     createBodyLimits({ limits }),
-    ...(tokens ? [createAuthenticate({ tokens })] : []),
+    ...(tokens || callers ? [createAuthenticate({ tokens, callers: callers ?? null })] : []),
     createAdmit({ admission, redis: redis ?? null }),
     createPersistedQueries({ persisted }),
     createOperationLimits({ limits, documents }),
     createParseValidate({ supergraph, documents, persisted, introspection }),
+    createAccessDirectives({ mode: config.accessMode, policies: createPolicies(policies, log) }),
     ...(tokens ? [createCountCalls({ calls: calls ?? createNoCallCounter(), freeFields })] : []),
     createExecute(),
   ];
@@ -130,6 +140,8 @@ export interface Pipeline {
   signContext(exchange: Exchange, subgraph: string, bytes: string | Buffer): string | null;
   /** Verifies `Bearer …` as `authenticate` does; null for an absent token, a Refusal for a bad one. */
   verifyToken(authorization: string | undefined, address: string): Promise<AccessToken | null>;
+  /** The same for a token of an issuer that is not ours; null when there is none, or no such issuer. */
+  verifyCaller(authorization: string | undefined): Promise<Caller | null>;
 }
 
 export function createPipeline(deps: PipelineDeps): Pipeline {
@@ -176,6 +188,7 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
     signContext: (exchange, subgraph, bytes) => signer?.sign(exchange, subgraph, bytes) ?? null,
     verifyToken: async (authorization, address) =>
       (await deps.tokens?.verify(authorization, address)) ?? null,
+    verifyCaller: async (authorization) => (await deps.callers?.verify(authorization)) ?? null,
   };
 }
 

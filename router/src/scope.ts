@@ -9,7 +9,7 @@
 import type { Viewer } from '@taskflow/kit/identity';
 import type { Exchange } from './exchange.ts';
 
-type Scoped = Pick<Exchange, 'viewer' | 'plan'>;
+type Scoped = Pick<Exchange, 'viewer' | 'plan'> & Partial<Pick<Exchange, 'prepared'>>;
 
 /** No client header reaches a subgraph with an anonymous call, so all of them are one. */
 export const ANONYMOUS_SCOPE = 'anonymous';
@@ -17,8 +17,16 @@ export const ANONYMOUS_SCOPE = 'anonymous';
 // Verified tokens are remembered, and their viewers with them: the text is made once for each.
 const scopeOfViewer = new WeakMap<Viewer, string>();
 
-/** Tenant, person, role, session (of an API key: its id) with scopes, and plan; the same text for the same caller only. */
-export function scopeKeyOf({ viewer, plan }: Scoped): string {
+/**
+ * Tenant, person, role, session (of an API key: its id) with scopes, and plan; the same text for the same caller only. What the
+ * file's directives keep from a caller is part of it: without viewers it is the one thing that sets callers apart.
+ */
+export function scopeKeyOf({ prepared, ...scoped }: Scoped): string {
+  const key = scopeOf(scoped);
+  return prepared?.restriction ? `${key}${prepared.restriction}` : key;
+}
+
+function scopeOf({ viewer, plan }: Omit<Scoped, 'prepared'>): string {
   if (!viewer) return ANONYMOUS_SCOPE;
   let key = scopeOfViewer.get(viewer);
   if (key === undefined) {

@@ -12,6 +12,7 @@ import { scalars } from '@taskflow/kit/scalars';
 import { createHttpServer, listen } from '@taskflow/kit/service-wire';
 import { Agent } from 'undici';
 import { createApiKeys } from './api-keys.ts';
+import { createCallerVerifier } from './callers.ts';
 import { type CallCounter, createCallCounter } from './calls.ts';
 import type { RouterConfig } from './config.ts';
 import { createSubgraphCalls } from './gateway/subgraph-calls.ts';
@@ -21,6 +22,7 @@ import { clientAddressOf, exchangeOf, send, urlOf } from './http.ts';
 import { createKeySet, type KeySet } from './key-set.ts';
 import { createLanding, type DemoPeople, type Landing } from './landing/landing.ts';
 import { callStages, cookiesOf, createPipeline, GRAPHQL_PATH, type Pipeline } from './pipeline.ts';
+import type { PolicyHook } from './policies.ts';
 import { createNoRevocation, createRevocation, type Revocation } from './revocation.ts';
 import { createSubscriptionSocket, type SubscriptionSocket } from './subscriptions/socket.ts';
 import { createTokenVerifier, type TokenVerifier } from './tokens.ts';
@@ -40,6 +42,8 @@ export interface RouterDeps {
   log?: Log;
   /** Put in front of every Redis key and channel. */
   redisPrefix?: string;
+  /** Decides what a supergraph's `@policy` directives ask; without it no policy is granted. */
+  policies?: PolicyHook;
   /** Whom a visitor of the development page may sign in as. */
   demo?: DemoPeople;
 }
@@ -58,7 +62,7 @@ interface Parts {
   /** Absent without accounts, and without Redis. */
   calls: CallCounter | null;
   revocation: Revocation;
-  /** Null: nobody is authenticated. */
+  /** Null: nobody is authenticated, nor a caller. */
   keySet: KeySet | null;
   supergraph: Supergraph;
   pipeline: Pipeline;
@@ -181,10 +185,23 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
   const redis = redisUrl ? createRedis({ url: redisUrl, prefix: deps.redisPrefix ?? '', log }) : null;
   const live = redis ? createLive(redis, log) : null;
   const revocation = redis && live ? createRevocation({ redis, channels: live, log }) : createNoRevocation();
-  const keySet = config.tokens ? createKeySet({ url: config.tokens.jwksUrl, dispatcher, log }) : null;
+  const foreignKeys = config.callers
+    ? createKeySet({ url: config.callers.jwksUrl, keyTypes: 'any', dispatcher, log })
+    : null;
+  const callers =
+    config.callers && foreignKeys
+      ? createCallerVerifier({ ...config.callers, keys: foreignKeys, scopesClaim: config.scopesClaim })
+      : null;
+  const keySet = config.tokens
+    ? createKeySet({ url: config.tokens.jwksUrl, keyTypes: 'ES256', dispatcher, log })
+    : null;
   const tokens = keySet && tokensOf(config, keySet, { dispatcher, revocation, log });
   const calls = redis && tokens ? createCallCounter({ redis, log }) : null;
-  const pipeline = createPipeline({ config, supergraph, tokens, redis, calls: calls ?? undefined, log });
+  const pipeline = createPipeline({
+    ...{ config, supergraph, tokens, callers, redis, log },
+    calls: calls ?? undefined,
+    policies: deps.policies,
+  });
   const sockets = createSubscriptionSocket({
     pipeline,
     revocation,
@@ -204,7 +221,7 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
     live,
     calls,
     revocation,
-    keySet,
+    keySet: keySet ?? foreignKeys,
     supergraph,
     pipeline,
     health,
@@ -214,7 +231,7 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
 }
 
 function tokensOf(
-  { tokens, subgraphUrls, keyRings, subgraphTimeoutMs }: RouterConfig,
+  { tokens, subgraphUrls, keyRings, subgraphTimeoutMs, scopesClaim }: RouterConfig,
   keys: KeySet,
   { dispatcher, revocation, log }: Pick<Parts, 'dispatcher' | 'revocation' | 'log'>,
 ): TokenVerifier | null {
@@ -223,7 +240,7 @@ function tokensOf(
   const { issuer, audience } = tokens;
   const url = subgraphUrls.user ?? '';
   const apiKeys = createApiKeys({ url, ring, dispatcher, revocation, timeoutMs: subgraphTimeoutMs, log });
-  return createTokenVerifier({ keys, apiKeys, issuer, audience, revocation });
+  return createTokenVerifier({ keys, apiKeys, issuer, audience, scopesClaim, revocation });
 }
 
 const NOT_FOUND = {

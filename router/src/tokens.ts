@@ -8,10 +8,11 @@
 // or believed.
 
 import { createHash } from 'node:crypto';
-import type { PlanClaim, Role, Viewer } from '@taskflow/kit/identity';
+import type { PlanClaim, Role, Scope, Viewer } from '@taskflow/kit/identity';
 import jsonwebtoken from 'jsonwebtoken';
 import { LRUCache } from 'lru-cache';
 import { type ApiKeys, isApiKey } from './api-keys.ts';
+import { type Caller, scopesIn } from './callers.ts';
 import { Refusal } from './exchange.ts';
 import type { KeySet } from './key-set.ts';
 import { planOf } from './plans.ts';
@@ -19,6 +20,8 @@ import type { Revocation } from './revocation.ts';
 
 export interface AccessToken {
   viewer: Viewer;
+  /** The same person as the access directives of a supergraph file see them. */
+  caller: Caller;
   /** Membership epoch the token was issued at. */
   epoch: number;
   /** Milliseconds since the epoch; Infinity for an API key that never expires. */
@@ -42,6 +45,8 @@ export interface TokenVerifierOptions {
   apiKeys: ApiKeys;
   issuer: string;
   audience: string;
+  /** The claim that holds scopes beside those that every session has. */
+  scopesClaim: string;
   revocation: Revocation;
 }
 
@@ -85,7 +90,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
 
 async function verifyText(
   text: string,
-  { keys, issuer, audience }: TokenVerifierOptions,
+  { keys, issuer, audience, scopesClaim }: TokenVerifierOptions,
 ): Promise<AccessToken> {
   const header = jsonwebtoken.decode(text, { complete: true })?.header;
   // Any JSON may stand there: a header is text of the caller's until the signature is checked.
@@ -104,11 +109,15 @@ async function verifyText(
   } catch (error) {
     throw error instanceof jsonwebtoken.TokenExpiredError ? expired() : unauthenticated();
   }
-  return tokenOf(claims);
+  return tokenOf(claims, scopesClaim);
 }
 
-function tokenOf(claims: unknown): AccessToken {
-  const { sub, org_id, role, sid, ep, exp, plan } = (claims ?? {}) as Record<string, unknown>;
+/** What an API key may be limited to, a session may do: the subgraphs look at the role. */
+const SESSION_SCOPES: readonly string[] = ['READ', 'WRITE', 'ADMIN'] satisfies Scope[];
+
+function tokenOf(claims: unknown, scopesClaim: string): AccessToken {
+  const given = (claims ?? {}) as Record<string, unknown>;
+  const { sub, org_id, role, sid, ep, exp, plan } = given;
   const isComplete =
     isId(sub) &&
     isId(org_id) &&
@@ -119,6 +128,11 @@ function tokenOf(claims: unknown): AccessToken {
   if (!isComplete) throw unauthenticated();
   return {
     viewer: { orgId: org_id, userId: sub, role: role as Role, sessionId: sid },
+    caller: {
+      scopes: new Set([...SESSION_SCOPES, ...scopesIn(given[scopesClaim])]),
+      claims: given,
+      expiresAt: (exp as number) * 1000,
+    },
     epoch: ep as number,
     expiresAt: (exp as number) * 1000,
     plan: planOf(plan),

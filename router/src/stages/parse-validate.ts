@@ -1,6 +1,6 @@
 // needs       params, document (parsed once, by the limits in front)
 // adds        prepared: the operation that is meant, valid for the supergraph of this moment, its variables coercible; keeps its text under the hash that came with it
-// may answer  GRAPHQL_VALIDATION_FAILED · OPERATION_RESOLUTION_FAILURE · BAD_USER_INPUT 400 · BAD_REQUEST 405 (GET that is no query) · UNAUTHENTICATED 401 · FORBIDDEN 403 (the file's own directives)
+// may answer  GRAPHQL_VALIDATION_FAILED · OPERATION_RESOLUTION_FAILURE · BAD_USER_INPUT 400 · BAD_REQUEST 405 (GET that is no query)
 
 import {
   type ASTVisitor,
@@ -83,13 +83,13 @@ export function createParseValidate({
       if (exchange.registersAs) persisted.keep(exchange.registersAs, params.query);
       const operation = operationOf(document, params);
       checkMethod(exchange, operation);
-      checkAccess(exchange, document, loaded);
       const variables = coercedVariables(loaded, operation, params, introspection);
       exchange.prepared = {
         document,
         operation,
         supergraph: loaded,
         variables,
+        restriction: null,
         get compiled() {
           return loaded.compile(document, params.operationName);
         },
@@ -129,27 +129,6 @@ function checkMethod({ http }: Exchange, { operation }: OperationDefinitionNode)
     status: 405,
     headers: { allow: 'POST' },
   });
-}
-
-function checkAccess(
-  { viewer }: Exchange,
-  document: DocumentNode,
-  { accessRules, schema }: LoadedSupergraph,
-): void {
-  const refused = accessRules?.refusedField(schema, document, viewer !== null);
-  if (!refused) return;
-  if (refused.requirement === 'AUTHENTICATED') {
-    throw new Refusal('UNAUTHENTICATED', `${refused.coordinate} needs an authenticated caller.`, {
-      status: 401,
-    });
-  }
-  throw new Refusal(
-    'FORBIDDEN',
-    `${refused.coordinate} needs scopes or policies that this router does not grant.`,
-    {
-      status: 403,
-    },
-  );
 }
 
 const NO_VARIABLES: Readonly<Record<string, unknown>> = Object.freeze({});

@@ -99,6 +99,19 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
     else expiry = setTimeout(() => closeFor('TOKEN_EXPIRED'), expiresAt - Date.now());
   }
 
+  /** Without accounts: a token of another issuer, if there is one, ends the socket when it ends. */
+  async function connectCaller(): Promise<boolean> {
+    try {
+      const caller = await deps.pipeline.verifyCaller(authorization);
+      if (isReleased) return false;
+      if (caller) expiry = setTimeout(() => closeFor('TOKEN_EXPIRED'), timeUntil(caller.expiresAt));
+      return true;
+    } catch (error) {
+      refuseConnection(error, closeFor, close);
+      return false;
+    }
+  }
+
   async function verifyAgain(): Promise<void> {
     try {
       const now = await verify();
@@ -152,7 +165,7 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
       }
       if (isReleased) return false;
       if (!token) {
-        if (deps.isAnonymousAllowed) return true;
+        if (deps.isAnonymousAllowed) return connectCaller();
         close(CLOSE.unauthenticated, 'UNAUTHENTICATED: connection_init carries no authorization.');
         return false;
       }
@@ -216,6 +229,9 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
     },
   };
 }
+
+/** Timers take 2^31 ms at most; whoever stays connected that long connects again. */
+const timeUntil = (moment: number) => Math.min(moment - Date.now(), 2 ** 31 - 1);
 
 /** What the operations of a socket were started with. */
 const rightsOf = ({ viewer }: AccessToken): string => `${viewer.role} ${viewer.scopes?.join(' ')}`;

@@ -206,7 +206,7 @@ function verified(text: string | undefined, revoked: Map<string, RevocationReaso
   const reason = revoked.get(name);
   if (reason) throw new Refusal(reason, 'no', { status: 401 });
   const viewer: Viewer = { orgId: 'org1', userId: name, role: 'MEMBER', sessionId: `s-${name}` };
-  return { viewer, epoch: 1, expiresAt, plan: null };
+  return { viewer, caller: { scopes: new Set(), claims: {}, expiresAt }, epoch: 1, expiresAt, plan: null };
 }
 
 function taskResolvers(events: EventLog) {

@@ -2,8 +2,20 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { readBody } from '@taskflow/kit/service-wire';
-import { type Answer, bodyText, createExchange, type Exchange, Refusal } from './exchange.ts';
+import { streamOf, takesJson } from './accept.ts';
+import {
+  type Answer,
+  type AnswerBody,
+  bodyText,
+  createExchange,
+  type Exchange,
+  preparedOf,
+  Refusal,
+} from './exchange.ts';
+import type { Pipeline } from './pipeline.ts';
 import { mediaTypeOf } from './stages/cors-csrf.ts';
+import type { SubscriptionSocket } from './subscriptions/socket.ts';
+import { SSE_TYPE, sse } from './subscriptions/sse.ts';
 
 /** The exchange of one HTTP request. `proxyHops` says how many X-Forwarded-For entries are our own proxies'. */
 export function exchangeOf(request: IncomingMessage, proxyHops: number): Exchange {
@@ -46,6 +58,19 @@ async function bodyOf(request: IncomingMessage, bytesMax: number): Promise<Buffe
   });
 }
 
+/** Null: the response is the stream of a subscription, and has begun. */
+export async function answerTo(
+  exchange: Exchange,
+  response: ServerResponse,
+  { pipeline, streams }: { pipeline: Pipeline; streams: Pick<SubscriptionSocket, 'openStream'> },
+): Promise<Answer | null> {
+  const refusal = await pipeline.prepare(exchange);
+  if (refusal) return refusal;
+  const isSubscription = preparedOf(exchange).operation.operation === 'subscription';
+  const kind = isSubscription ? streamOf(exchange.headers.accept) : null;
+  return kind ? streams.openStream(exchange, response, kind) : pipeline.execute(exchange);
+}
+
 /** Writes an answer. `isLast`: the connection is closed after it. */
 export function send(
   request: IncomingMessage,
@@ -61,13 +86,22 @@ export function send(
     response.writeHead(answer.status, headers).end();
     return;
   }
-  const body = bodyText(answer.body);
-  response.writeHead(answer.status, {
-    ...headers,
-    'content-type': `${mediaTypeFor(request.headers.accept)}; charset=utf-8`,
-    'content-length': Buffer.byteLength(body),
-  });
-  response.end(body);
+  const { status, contentType, text } = writtenFor(request.headers.accept, answer.status, answer.body);
+  const length = Buffer.byteLength(text);
+  response.writeHead(status, { ...headers, 'content-type': contentType, 'content-length': length });
+  response.end(text);
+}
+
+/**
+ * A body as the client takes it. To clients of GraphQL over SSE an answer is one event, and so is a refusal of what they
+ * ask (400); a refusal of who asks, or how often, keeps its status, by which they know when to come back.
+ */
+function writtenFor(accept: string | undefined, status: number, body: AnswerBody) {
+  const text = bodyText(body);
+  if (status <= 400 && !takesJson(accept) && streamOf(accept) === 'sse') {
+    return { status: 200, contentType: SSE_TYPE, text: `${sse.event(text, null)}${sse.end(null)}` };
+  }
+  return { status, contentType: `${mediaTypeFor(accept)}; charset=utf-8`, text };
 }
 
 /** The newer media type for clients that name it, the one every client reads for all others. */

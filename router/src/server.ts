@@ -18,7 +18,7 @@ import type { RouterConfig } from './config.ts';
 import { createSubgraphCalls } from './gateway/subgraph-calls.ts';
 import { createSupergraph, type Supergraph } from './gateway/supergraph.ts';
 import { createRouterHealth, type RouterHealth } from './health.ts';
-import { clientAddressOf, exchangeOf, send, urlOf } from './http.ts';
+import { answerTo, clientAddressOf, exchangeOf, send, urlOf } from './http.ts';
 import { createKeySet, type KeySet } from './key-set.ts';
 import { createLanding, type DemoPeople, type Landing } from './landing/landing.ts';
 import { callStages, cookiesOf, createPipeline, GRAPHQL_PATH, type Pipeline } from './pipeline.ts';
@@ -101,8 +101,11 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
       if (phase === 'stopping') response.setHeader('connection', 'close');
       response.writeHead(page.status, page.headers).end(page.body);
     } else if (pathname === GRAPHQL_PATH) {
-      const answer = await parts.pipeline.run(exchangeOf(request, config.proxyHops));
-      send(request, response, answer, phase === 'stopping');
+      const answer = await answerTo(exchangeOf(request, config.proxyHops), response, {
+        ...parts,
+        streams: sockets,
+      });
+      if (answer) send(request, response, answer, phase === 'stopping');
     } else {
       send(request, response, NOT_FOUND, phase === 'stopping');
     }

@@ -163,7 +163,20 @@ const refused: [string, number, string, RequestInit, RegExp?][] = [
     'OPERATION_RESOLUTION_FAILURE',
     query('query A { health } query B { health }'),
   ],
-  ['a subscription over HTTP', 400, 'BAD_REQUEST', query('subscription { ticks }'), /WebSocket/],
+  [
+    'a subscription of a client that takes no stream',
+    406,
+    'BAD_REQUEST',
+    query('subscription { ticks }'),
+    /WebSocket.*multipart\/mixed;subscriptionSpec=1\.0.*text\/event-stream/,
+  ],
+  [
+    'a query of a client that takes nothing but the events of subscriptions',
+    406,
+    'BAD_REQUEST',
+    post('{"query":"{ health }"}', { ...json, accept: 'multipart/mixed;subscriptionSpec=1.0' }),
+    /application\/json/,
+  ],
 ];
 
 describe('a request that cannot be accepted', () => {

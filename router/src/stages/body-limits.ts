@@ -26,7 +26,7 @@ export function createBodyLimits({ limits }: { limits: BodyLimits }): RequestSta
         checkContentType(headers['content-type']);
         exchange.params = await paramsOfBody(http, limits);
       } else {
-        throw new Refusal('BAD_REQUEST', 'Send GraphQL by POST, or a query by GET.', {
+        throw new Refusal('BAD_REQUEST', 'Send GraphQL by POST, or a query or subscription by GET.', {
           status: 405,
           headers: { allow: 'GET, POST' },
         });
@@ -36,12 +36,18 @@ export function createBodyLimits({ limits }: { limits: BodyLimits }): RequestSta
 }
 
 const ANSWERED_TYPES = ['application/graphql-response+json', 'application/json'];
+/** What may come of these depends on the operation (stage execute). */
+const STREAMED_TYPES = ['text/event-stream', 'multipart/mixed'];
 
 function checkAccept(accept: string | undefined): void {
   if (!accept) return;
   const ranges = accept.split(',').map(mediaTypeOf);
   const isServed = ranges.some(
-    (range) => range === '*/*' || range === 'application/*' || ANSWERED_TYPES.includes(range),
+    (range) =>
+      range === '*/*' ||
+      range === 'application/*' ||
+      ANSWERED_TYPES.includes(range) ||
+      STREAMED_TYPES.includes(range),
   );
   if (!isServed) {
     throw new Refusal(

@@ -30,7 +30,7 @@ export function createCorsCsrf({ origins, hasCookies }: CorsCsrfDeps): RequestSt
         answerHeaders['access-control-expose-headers'] = 'x-request-id, retry-after';
       }
       if (http.method === 'OPTIONS') return { status: 204, headers: preflightHeaders(exchange), body: null };
-      if (!wouldPreflight(exchange)) {
+      if (!wouldPreflight(exchange) && !isEventSource(exchange, isAllowed)) {
         throw new Refusal(
           'BAD_REQUEST',
           'Refused as a possible cross-site request: send content-type application/json, or a header apollo-require-preflight or x-apollo-operation-name.',
@@ -59,6 +59,17 @@ function preflightHeaders({ headers, answerHeaders }: Exchange): Record<string, 
 function wouldPreflight({ headers }: Exchange): boolean {
   if (headers['apollo-require-preflight'] || headers['x-apollo-operation-name']) return true;
   return mediaTypeOf(headers['content-type']) === 'application/json';
+}
+
+/**
+ * An EventSource can set no header, so that no browser asks before it is opened. But it names its page's origin, or says
+ * that it stays on its own site: a page of ours may open one, and so may the allowed ones.
+ */
+function isEventSource({ http, headers }: Exchange, isAllowed: (origin: string) => boolean): boolean {
+  if (http?.method !== 'GET' || !headers.accept?.includes('text/event-stream')) return false;
+  const { origin, host } = headers;
+  if (origin === undefined) return headers['sec-fetch-site'] === 'same-origin';
+  return isAllowed(origin) || isOwnOrigin(origin, host);
 }
 
 /**

@@ -1,7 +1,8 @@
 // needs       prepared
 // adds        the answer: data of the subgraphs, partial where one of them failed
-// may answer  BAD_REQUEST 400 to a subscription without a socket · UNAUTHENTICATED (or what a cookie's token was refused for) 401 to an anonymous request for a viewer's data
+// may answer  BAD_REQUEST 406 to a subscription of a client that takes no stream, to a query or mutation of one that takes nothing else · UNAUTHENTICATED (or what a cookie's token was refused for) 401 to an anonymous request for a viewer's data
 
+import { streamOf, takesJson, takesParts } from '../accept.ts';
 import {
   type Answer,
   type AnswerBody,
@@ -14,17 +15,21 @@ import {
 import type { ExecutionResult } from '../execution/compiled-operation.ts';
 import type { RequestStage } from '../pipeline.ts';
 
+const NO_STREAM =
+  'A subscription is answered in three ways: over a WebSocket at this address (graphql-transport-ws), as Accept: multipart/mixed;subscriptionSpec=1.0, or as Accept: text/event-stream.';
+
+const ONLY_SUBSCRIPTIONS =
+  'The Accept header allows the answers of subscriptions only: add application/json.';
+
 export function createExecute(): RequestStage {
   return {
     name: 'execute',
     async run(exchange): Promise<Answer> {
       const prepared = preparedOf(exchange);
       if (prepared.operation.operation === 'subscription') {
-        throw new Refusal(
-          'BAD_REQUEST',
-          'Subscriptions run over a WebSocket (graphql-transport-ws) at this address.',
-        );
+        throw new Refusal('BAD_REQUEST', NO_STREAM, { status: 406 });
       }
+      if (exchange.http) checkAccept(exchange.headers.accept);
       const { variables } = paramsOf(exchange);
       const { call } = prepared.supergraph;
       const result = await prepared.compiled.execute({ exchange, variables, call });
@@ -34,6 +39,12 @@ export function createExecute(): RequestStage {
       return { status: isRefused ? 401 : 200, headers: {}, body };
     },
   };
+}
+
+/** Before anything is executed whose answer the client could not read. */
+function checkAccept(accept: string | undefined): void {
+  if (takesJson(accept) || takesParts(accept) || streamOf(accept) === 'sse') return;
+  throw new Refusal('BAD_REQUEST', ONLY_SUBSCRIPTIONS, { status: 406 });
 }
 
 /** The members that execution gives; errors are raw. */

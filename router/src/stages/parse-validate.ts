@@ -1,6 +1,6 @@
 // needs       params, document (parsed once, by the limits in front)
 // adds        prepared: the operation that is meant, valid for the supergraph of this moment, its variables coercible; keeps its text under the hash that came with it
-// may answer  GRAPHQL_VALIDATION_FAILED · OPERATION_RESOLUTION_FAILURE · BAD_USER_INPUT 400 · BAD_REQUEST 405 (GET that is no query)
+// may answer  GRAPHQL_VALIDATION_FAILED · OPERATION_RESOLUTION_FAILURE · BAD_USER_INPUT 400 · BAD_REQUEST 405 (mutation by GET)
 
 import {
   type ASTVisitor,
@@ -124,8 +124,8 @@ function operationOf(document: DocumentNode, { operationName }: OperationParams)
 }
 
 function checkMethod({ http }: Exchange, { operation }: OperationDefinitionNode): void {
-  if (http?.method !== 'GET' || operation === 'query') return;
-  throw new Refusal('BAD_REQUEST', `GET answers queries only: send this ${operation} by POST.`, {
+  if (http?.method !== 'GET' || operation !== 'mutation') return;
+  throw new Refusal('BAD_REQUEST', 'GET changes nothing: send this mutation by POST.', {
     status: 405,
     headers: { allow: 'POST' },
   });

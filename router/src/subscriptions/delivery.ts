@@ -18,8 +18,8 @@ export interface DeliveryOptions {
   open(listener: FeedListener): Feed;
   /** The event as the client selected it: the payload of its frame, as JSON. Must not reject. */
   render(event: FeedEvent): Promise<string>;
-  /** Resolves when the socket has taken the payload, or is gone. */
-  write(payload: string): Promise<void>;
+  /** Resolves when the connection has taken the payload, or is gone. `cursor`: where to go on after this event. */
+  write(payload: string, cursor: string | null): Promise<void>;
   /** Bytes that wait in the client's socket. */
   bufferedBytes(): number;
   /** What the client is told when the operation ends otherwise than by completion. */
@@ -50,10 +50,15 @@ export interface Delivery {
   run(): Promise<void>;
   /** The client wants no more of it; the subgraph is told at once. Safe to call twice. */
   leave(): void;
+  /** We want no more of it: what waits is dropped, and the client is told `error` with the cursor of its last event. */
+  stop(error: Error): void;
 }
 
 /** An end that the client must hear of. */
-export type Failure = Exclude<FeedEnd, { kind: 'completed' }> | { readonly kind: 'too-slow' };
+export type Failure =
+  | Exclude<FeedEnd, { kind: 'completed' }>
+  | { readonly kind: 'too-slow' }
+  | { readonly kind: 'stopped'; readonly error: Error };
 type Ending = { readonly kind: 'left' } | { readonly kind: 'completed' } | Failure;
 
 export function createDelivery(options: DeliveryOptions): Delivery {
@@ -87,11 +92,16 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     stall = setTimeout(() => (isWriting ? tooSlow() : giveUpOnStall()), limits.stallMs);
   }
 
-  function tooSlow(): void {
+  /** Ends it without waiting for what is in hand. */
+  function abandon(how: Ending): void {
     feed?.leave();
     queue.length = 0;
-    end({ kind: 'too-slow' });
+    end(how);
   }
+
+  const tooSlow = () => abandon({ kind: 'too-slow' });
+  const isStopped = () => ending?.kind === 'stopped';
+  const isAbandoned = () => isStopped() || ending?.kind === 'left' || ending?.kind === 'too-slow';
 
   function take(event: FeedEvent): void {
     if (ending || isPaused) return;
@@ -117,10 +127,10 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   }
 
   /** Settles with the work, or as soon as there is no more reason to wait for it. */
-  function unlessEndedNow(work: Promise<void>): Promise<void> {
+  function unless<T>(isOver: () => boolean, work: Promise<T>): Promise<T | undefined> {
     return new Promise((resolve, reject) => {
       wake = () => {
-        if (ending?.kind === 'left' || ending?.kind === 'too-slow') resolve();
+        if (isOver()) resolve(undefined);
       };
       work.then(resolve, reject);
       wake();
@@ -128,12 +138,13 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   }
 
   async function deliver(event: FeedEvent): Promise<void> {
-    const payload = await options.render(event);
-    if (ending?.kind === 'left' || ending?.kind === 'too-slow') return;
+    // A client that has left hears nothing more, and its work is waited for; one that must be told hears it now.
+    const payload = await unless(isStopped, options.render(event));
+    if (payload === undefined || isAbandoned()) return;
     isWriting = true;
-    const written = options.write(payload);
+    const written = options.write(payload, event.cursor);
     cursor = event.cursor ?? cursor;
-    await unlessEndedNow(written);
+    await unless(isAbandoned, written);
     isWriting = false;
     drained();
   }
@@ -160,11 +171,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
   return {
     run,
-    leave() {
-      feed?.leave();
-      queue.length = 0;
-      end({ kind: 'left' });
-    },
+    leave: () => abandon({ kind: 'left' }),
+    stop: (error) => abandon({ kind: 'stopped', error }),
   };
 }
 
@@ -179,7 +187,7 @@ function endedError({ message, extensions }: GraphQLFormattedError, cursor: stri
  * `settled` is called when that work is over, too.
  */
 export function iterated(
-  delivery: Delivery,
+  delivery: Pick<Delivery, 'run' | 'leave'>,
   on: { left(): void; settled(): void },
 ): AsyncGenerator<never, void, void> {
   const over: IteratorResult<never, void> = { done: true, value: undefined };

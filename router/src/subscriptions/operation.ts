@@ -26,11 +26,11 @@ export interface OperationDeps {
   readonly limits?: Partial<DeliveryLimits>;
 }
 
-/** Where an operation's frames go: the client's end of the socket. */
+/** Where an operation's frames go: the client's end of a socket or an HTTP stream. */
 export interface FrameSink {
-  /** Resolves when the socket has taken the payload of a `next` frame, or is gone. */
-  write(payload: string): Promise<void>;
-  /** Bytes that wait in the socket. */
+  /** Resolves when the connection has taken the payload of a `next` frame, or is gone. `cursor`: that of its event. */
+  write(payload: string, cursor: string | null): Promise<void>;
+  /** Bytes that wait in the connection. */
   bufferedBytes(): number;
 }
 
@@ -112,14 +112,16 @@ function deliverAnswer({ pipeline }: OperationDeps, exchange: Exchange, sink: Fr
   return {
     async run() {
       const { body } = await pipeline.execute(exchange);
-      if (body) await sink.write(bodyText(body));
+      if (body) await sink.write(bodyText(body), null);
     },
-    // Absence: what has started is finished, a mutation above all; the sink of a left operation takes nothing.
+    // Absences: what has started is finished, a mutation above all; the sink of a left operation takes nothing.
     leave() {},
+    stop() {},
   };
 }
 
-function deliverEvents(deps: OperationDeps, exchange: Exchange, sink: FrameSink): Delivery {
+/** The events of a subscription whose exchange has passed `prepare`. */
+export function deliverEvents(deps: OperationDeps, exchange: Exchange, sink: FrameSink): Delivery {
   const { pipeline, gate, limits } = deps;
   const { compiled, supergraph } = preparedOf(exchange);
   const { variables } = paramsOf(exchange);
@@ -146,6 +148,7 @@ function deliverEvents(deps: OperationDeps, exchange: Exchange, sink: FrameSink)
   });
   return {
     leave: delivery.leave,
+    stop: delivery.stop,
     async run() {
       await delivery.run();
       // Nobody reads this answer: it ends the exchange, with its line in the access log.
@@ -167,6 +170,7 @@ async function explain(pipeline: Pipeline, exchange: Exchange, subgraph: string,
 }
 
 function errorsOf(failure: Failure, subgraph: string) {
+  if (failure.kind === 'stopped') return failure.error;
   if (failure.kind === 'refused')
     return { errors: failure.errors.map((error) => toRawError(error, subgraph)) };
   if (failure.kind === 'unavailable') {

@@ -1,7 +1,14 @@
-/** How many sockets each person holds open on this router, and the bound. Keys contain the tenant. */
+import type { AccessToken } from '../tokens.ts';
+
+/** How many sockets and HTTP streams each person holds open on this router, and the bound. */
 export interface Seats {
   /** A seat for `key`, given back by the returned function; null when all of its seats are taken. */
   take(key: string): (() => void) | null;
+}
+
+/** Whose seat it is: a person's, or an API key's. Contains the tenant. */
+export function seatKeyOf({ viewer, apiKey }: AccessToken): string {
+  return `${viewer.orgId}:${apiKey ? viewer.sessionId : viewer.userId}`;
 }
 
 export function createSeats(perKeyMax: number): Seats {

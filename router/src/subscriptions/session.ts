@@ -10,7 +10,6 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
-import { FRESH_MS } from '../api-keys.ts';
 import type { Cookies } from '../cookies.ts';
 import { createExchange, type Exchange, Refusal } from '../exchange.ts';
 import type { Revocation, RevocationReason } from '../revocation.ts';
@@ -26,7 +25,8 @@ import {
   type SubscribeMessage,
   startOperation,
 } from './operation.ts';
-import type { Seats } from './seats.ts';
+import { type Seats, seatKeyOf } from './seats.ts';
+import { RIGHTS_CHANGED, type TokenWatch, watchExpiry, watchToken } from './token-watch.ts';
 
 export interface SessionDeps extends OperationDeps {
   readonly revocation: Pick<Revocation, 'check'>;
@@ -67,14 +67,13 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
   let answering = 0;
   let authorization: string | undefined;
   let isOfCookie = false;
-  let token: AccessToken | null = null;
-  let expiry: NodeJS.Timeout | undefined;
+  let watch: TokenWatch | null = null;
   let leaveSeat: (() => void) | null = null;
   let isReleased = false;
 
   function release(): void {
     isReleased = true;
-    clearTimeout(expiry);
+    watch?.stop();
     leaveSeat?.();
     leaveSeat = null;
     for (const iteration of iterations) void iteration.return();
@@ -91,36 +90,19 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
     else close(CLOSE.unauthenticated, 'TOKEN_EXPIRED: refresh the access token and connect again.');
   }
 
-  const verify = () => deps.pipeline.verifyToken(authorization, deps.addressOf(request));
-
-  /** An access token ends at a known moment. */
-  function watch({ apiKey, expiresAt }: AccessToken): void {
-    if (apiKey) expiry = setInterval(() => void verifyAgain(), FRESH_MS);
-    else expiry = setTimeout(() => closeFor('TOKEN_EXPIRED'), expiresAt - Date.now());
-  }
+  const address = deps.addressOf(request);
+  const tokenEnded = (why: unknown) => refuseConnection(why, closeFor, close);
 
   /** Without accounts: a token of another issuer, if there is one, ends the socket when it ends. */
   async function connectCaller(): Promise<boolean> {
     try {
       const caller = await deps.pipeline.verifyCaller(authorization);
       if (isReleased) return false;
-      if (caller) expiry = setTimeout(() => closeFor('TOKEN_EXPIRED'), timeUntil(caller.expiresAt));
+      if (caller) watch = watchExpiry(caller.expiresAt, tokenEnded);
       return true;
     } catch (error) {
-      refuseConnection(error, closeFor, close);
+      tokenEnded(error);
       return false;
-    }
-  }
-
-  async function verifyAgain(): Promise<void> {
-    try {
-      const now = await verify();
-      if (isReleased || !token || !now) return;
-      if (rightsOf(now) !== rightsOf(token))
-        close(CLOSE.goingAway, 'The rights of the key have changed: connect again.');
-      token = now;
-    } catch (error) {
-      if (!isReleased) refuseConnection(error, closeFor, close);
     }
   }
 
@@ -128,7 +110,7 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
     const exchange = createExchange({
       transport: 'socket',
       headers: headersOf(request),
-      clientAddress: deps.addressOf(request),
+      clientAddress: address,
       authorization,
     });
     if (isOfCookie) exchange.cookies = { refreshToken: null, isAuthorizing: true };
@@ -157,10 +139,11 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
       const ofCookie = deps.cookies?.read(request.headers).accessToken;
       isOfCookie = given === undefined && ofCookie != null;
       authorization = isOfCookie ? `Bearer ${ofCookie}` : typeof given === 'string' ? given : undefined;
+      let token: AccessToken | null;
       try {
-        token = await verify();
+        token = await deps.pipeline.verifyToken(authorization, address);
       } catch (error) {
-        refuseConnection(error, closeFor, close);
+        tokenEnded(error);
         return false;
       }
       if (isReleased) return false;
@@ -174,13 +157,12 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
         closeFor(revoked);
         return false;
       }
-      const { orgId, userId, sessionId } = token.viewer;
-      leaveSeat = deps.seats.take(`${orgId}:${token.apiKey ? sessionId : userId}`);
+      leaveSeat = deps.seats.take(seatKeyOf(token));
       if (!leaveSeat) {
         close(CLOSE.tooMany, 'RATE_LIMITED: too many sockets are open for this person.');
         return false;
       }
-      watch(token);
+      watch = watchToken({ ...deps, token, authorization, address, ended: tokenEnded });
       return true;
     },
     async start(id, message) {
@@ -221,20 +203,9 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
       if (isReleased) void iteration.return();
       return { ...started, iteration };
     },
-    recheck(orgId) {
-      if (!token || token.viewer.orgId !== orgId || isReleased) return;
-      const revoked = deps.revocation.check(token);
-      if (revoked === 'TOKEN_EXPIRED' && token.apiKey) void verifyAgain();
-      else if (revoked) closeFor(revoked);
-    },
+    recheck: (orgId) => watch?.recheck(orgId),
   };
 }
-
-/** Timers take 2^31 ms at most; whoever stays connected that long connects again. */
-const timeUntil = (moment: number) => Math.min(moment - Date.now(), 2 ** 31 - 1);
-
-/** What the operations of a socket were started with. */
-const rightsOf = ({ viewer }: AccessToken): string => `${viewer.role} ${viewer.scopes?.join(' ')}`;
 
 function refuseConnection(
   error: unknown,
@@ -242,7 +213,8 @@ function refuseConnection(
   close: (code: CloseCode, reason: string) => void,
 ): void {
   const code = error instanceof Refusal ? error.code : 'INTERNAL_SERVER_ERROR';
-  if (code === 'TOKEN_EXPIRED' || code === 'SESSION_REVOKED') closeFor(code);
+  if (error === RIGHTS_CHANGED) close(CLOSE.goingAway, RIGHTS_CHANGED.message);
+  else if (code === 'TOKEN_EXPIRED' || code === 'SESSION_REVOKED') closeFor(code);
   else if (code === 'UNAUTHENTICATED')
     close(CLOSE.unauthenticated, 'UNAUTHENTICATED: the token is not valid.');
   else close(CLOSE.tryAgainLater, `${code}: the token could not be verified now.`);

@@ -8,12 +8,14 @@
  * socket of the organisation at once. Shutdown refuses upgrades, lets answers finish, and closes the sockets one
  * after the other, so that their clients do not reach the next router in the same instant.
  */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Log } from '@taskflow/kit/log';
 import { GRAPHQL_TRANSPORT_WS_PROTOCOL, makeServer, type Server } from 'graphql-ws';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import type { StreamKind } from '../accept.ts';
 import type { Cookies } from '../cookies.ts';
+import type { Answer, Exchange } from '../exchange.ts';
 import type { LoadedSupergraph } from '../gateway/loaded-supergraph.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { Revocation } from '../revocation.ts';
@@ -21,6 +23,7 @@ import { isOwnOrigin, originMatcher } from '../stages/cors-csrf.ts';
 import { CLOSE } from './close-codes.ts';
 import type { DeliveryLimits } from './delivery.ts';
 import { createGate } from './gate.ts';
+import { createHttpStreams } from './http-stream.ts';
 import { createSeats } from './seats.ts';
 import { createSession, type Iteration, type Session, type SessionDeps } from './session.ts';
 import { createUpstream, type Upstream } from './upstream.ts';
@@ -42,7 +45,8 @@ export interface SubscriptionSocketOptions {
     readonly operationsPerSocketMax?: number;
     readonly socketsPerUserMax?: number;
     readonly pingIntervalMs?: number;
-    /** Within this long after `stop()` every socket is closed. */
+    readonly heartbeatMs?: number;
+    /** Within this long after `stop()` every socket is closed and every stream has ended. */
     readonly drainMs?: number;
     readonly delivery?: Partial<DeliveryLimits>;
   };
@@ -50,6 +54,8 @@ export interface SubscriptionSocketOptions {
 
 export interface SubscriptionStatus {
   readonly sockets: number;
+  /** Subscriptions over HTTP. */
+  readonly streams: number;
   /** Operations of all sockets that have not ended. */
   readonly operations: number;
   /** Events being rendered, and those whose turn has not come. */
@@ -60,8 +66,10 @@ export interface SubscriptionStatus {
 
 export interface SubscriptionSocket {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Answers a prepared subscription over HTTP; the answer is what to send instead, null: the stream has begun. */
+  openStream(exchange: Exchange, response: ServerResponse, kind: StreamKind): Promise<Answer | null>;
   status(): SubscriptionStatus;
-  /** Resolves when every client and upstream socket is closed. Safe to call twice. */
+  /** Resolves when every socket and stream of clients, and every upstream socket, is closed. Safe to call twice. */
   stop(): Promise<void>;
 }
 
@@ -74,6 +82,8 @@ const BUFFERED_CHUNKS_MAX = 1024;
 const BUFFERED_BYTES_MAX = 8 * 1024 * 1024;
 /** Below the 60 s after which load balancers drop what is silent. */
 const PING_INTERVAL_MS = 15_000;
+/** Of an HTTP stream that has nothing to say: below the 15 s of the strictest proxies. */
+const HEARTBEAT_MS = 10_000;
 const INIT_TIMEOUT_MS = 3_000;
 /** How long a client may take over the close handshake. An option that @types/ws does not know yet. */
 const closeTimeout: object = { closeTimeout: 3_000 };
@@ -101,6 +111,8 @@ export function createSubscriptionSocket(options: SubscriptionSocketOptions): Su
     operationsMax: config.operationsPerSocketMax ?? OPERATIONS_PER_SOCKET_MAX,
     ...(config.delivery ? { limits: config.delivery } : {}),
   };
+  const drainMs = config.drainMs ?? DRAIN_MS;
+  const streams = createHttpStreams({ ...deps, drainMs, heartbeatMs: config.heartbeatMs ?? HEARTBEAT_MS });
   const protocol = createProtocol();
   const clients = new Map<WebSocket, Session>();
   const server = new WebSocketServer({
@@ -119,6 +131,7 @@ export function createSubscriptionSocket(options: SubscriptionSocketOptions): Su
   const stopPinging = pingAll(clients, config.pingIntervalMs ?? PING_INTERVAL_MS);
   const stopListening = revocation.onRevoked((orgId) => {
     for (const session of clients.values()) session.recheck(orgId);
+    streams.recheck(orgId);
   });
   let stopping: Promise<void> | null = null;
 
@@ -137,7 +150,7 @@ export function createSubscriptionSocket(options: SubscriptionSocketOptions): Su
 
   async function stop(): Promise<void> {
     stopListening();
-    await closeStaggered(clients, config.drainMs ?? DRAIN_MS);
+    await Promise.all([closeStaggered(clients, drainMs), streams.stop()]);
     stopPinging();
     for (const upstream of upstreams.values()) upstream.stop();
   }
@@ -150,8 +163,10 @@ export function createSubscriptionSocket(options: SubscriptionSocketOptions): Su
       if (refusal) return refuseUpgrade(socket, refusal);
       server.handleUpgrade(request, socket, head, accept);
     },
+    openStream: streams.open,
     status: () => ({
       sockets: clients.size,
+      streams: streams.count(),
       operations: [...clients.values()].reduce((sum, session) => sum + session.status().operations, 0),
       events: gate.status(),
       upstreams: Object.fromEntries([...upstreams].map(([url, upstream]) => [url, upstream.status()])),

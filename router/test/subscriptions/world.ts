@@ -2,7 +2,13 @@
  * A small world for the socket: two real subgraphs (task owns the events, user owns the names) on ports of their
  * own, the router's pipeline in front of them, and clients that read every frame from the first.
  */
-import { createServer } from 'node:http';
+import { once } from 'node:events';
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { composeServices } from '@apollo/composition';
 import { parseKeyRing } from '@taskflow/kit/config';
@@ -19,6 +25,7 @@ import { readRouterConfig } from '../../src/config.ts';
 import { Refusal } from '../../src/exchange.ts';
 import { loadSupergraph } from '../../src/gateway/loaded-supergraph.ts';
 import { createSubgraphCalls } from '../../src/gateway/subgraph-calls.ts';
+import { answerTo, exchangeOf, send } from '../../src/http.ts';
 import { callStages, createPipeline } from '../../src/pipeline.ts';
 import type { RevocationReason } from '../../src/revocation.ts';
 import { createSubscriptionSocket, type SubscriptionSocketOptions } from '../../src/subscriptions/socket.ts';
@@ -112,6 +119,8 @@ export interface World {
   open(options?: { protocol?: string | null; origin?: string; path?: string }): Client;
   /** A socket whose connection_init was acknowledged. */
   connect(user?: string): Promise<Client>;
+  /** A subscription (or what else) over HTTP, as `ada` unless said otherwise. */
+  stream(accept: string, query: string, options?: StreamOptions): Promise<Stream>;
 }
 
 export async function aWorld(options: Partial<SubscriptionSocketOptions['config']> = {}): Promise<World> {
@@ -123,7 +132,8 @@ export async function aWorld(options: Partial<SubscriptionSocketOptions['config'
   const user = await aSubgraph('user', USER_SDL, USER_RESOLVERS, 0, userCalls);
   const dispatcher = new Agent();
   const ring = parseKeyRing(CONTEXT_KEY);
-  const config = { ...readRouterConfig({}), keyRings: { task: ring, user: ring } };
+  const origins = ['https://allowed.test'];
+  const config = { ...readRouterConfig({}), keyRings: { task: ring, user: ring }, corsOrigins: origins };
   const supergraph = await loadSupergraph({
     sdl: supergraphSdl(),
     subgraphUrls: { task: `${task.url}/graphql`, user: `${user.url}/graphql` },
@@ -150,15 +160,22 @@ export async function aWorld(options: Partial<SubscriptionSocketOptions['config'
       },
     },
     log,
-    config: { origins: ['https://allowed.test'], drainMs: 500, ...options },
+    config: { origins, drainMs: 500, ...options },
   });
-  const server = createServer((_request, response) => response.writeHead(404).end());
+  const server = createServer((request, response) => {
+    const deps = { pipeline, streams: sockets };
+    void answerTo(exchangeOf(request, 0), response, deps).then((answer) => {
+      if (answer) send(request, response, answer, false);
+    });
+  });
   server.on('upgrade', (request, socket, head) => sockets.handleUpgrade(request, socket, head));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/graphql`;
   const clients = new Set<Client>();
+  const streams = new Set<Stream>();
   onTestFinished(async () => {
     for (const client of clients) client.socket.terminate();
+    for (const stream of streams) stream.cut();
     await sockets.stop();
     server.closeAllConnections();
     server.close();
@@ -192,8 +209,91 @@ export async function aWorld(options: Partial<SubscriptionSocketOptions['config'
       await client.init({ authorization: world.token(name) });
       return client;
     },
+    async stream(accept, query, how = {}) {
+      const { user = 'ada' } = how;
+      const authorization = user ? { authorization: world.token(user) } : {};
+      const stream = await openStream(url.replace('ws:', 'http:'), accept, query, {
+        ...authorization,
+        ...how,
+      });
+      streams.add(stream);
+      return stream;
+    },
   };
   return world;
+}
+
+export interface StreamOptions {
+  readonly user?: string;
+  readonly variables?: object;
+  readonly headers?: Record<string, string>;
+  readonly method?: 'GET' | 'POST';
+}
+
+/** The bytes of one HTTP response, read as they come or not at all: what is not asked for waits in the connection. */
+export class Stream {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  text = '';
+  private readonly response: IncomingMessage;
+
+  constructor(response: IncomingMessage) {
+    this.status = response.statusCode ?? 0;
+    this.headers = response.headers;
+    this.response = response.setEncoding('utf8');
+    response.on('error', () => {});
+  }
+
+  /** Reads until `condition` holds of everything that was read. */
+  async read(condition: (text: string) => boolean, what: string): Promise<string> {
+    const deadline = Date.now() + DEADLINE_MS;
+    while (!condition(this.text)) {
+      const piece = this.response.read() as string | null;
+      if (piece !== null) this.text += piece;
+      else if (this.response.readableEnded || this.response.destroyed)
+        throw new Error(`the stream is over, without ${what}: ${this.text}`);
+      else if (Date.now() > deadline) throw new Error(`waited for ${what}, got ${this.text}`);
+      else await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    return this.text;
+  }
+
+  /** Everything up to its end. */
+  async end(): Promise<string> {
+    const pieces = [this.text];
+    for await (const piece of this.response) pieces.push(piece as string);
+    this.text = pieces.join('');
+    return this.text;
+  }
+
+  /** As a lost network or a closed page does. */
+  cut(): void {
+    this.response.destroy();
+  }
+}
+
+async function openStream(
+  url: string,
+  accept: string,
+  query: string,
+  options: StreamOptions & { authorization?: string },
+) {
+  const { variables = {}, method = 'POST', authorization } = options;
+  const search = new URLSearchParams({ query, variables: JSON.stringify(variables) });
+  const request = httpRequest(method === 'GET' ? `${url}?${search}` : url, {
+    method,
+    agent: false,
+    headers: {
+      accept,
+      ...(method === 'POST' ? { 'content-type': 'application/json' } : {}),
+      ...(authorization ? { authorization } : {}),
+      ...options.headers,
+    },
+  });
+  request.end(method === 'POST' ? JSON.stringify({ query, variables }) : '');
+  const [response] = (await within(once(request, 'response'), 'a response')) as [IncomingMessage];
+  request.on('error', () => {});
+  return new Stream(response);
 }
 
 /** A stand-in for the token verifier, whose own tests are elsewhere: `Bearer <user>.<expiry>`. */

@@ -6,29 +6,34 @@ import type { Stops } from '@taskflow/dev/stops';
 
 export interface Child {
   pid: number;
-  /** The text on its standard output that matched `ready`, and its groups. */
-  ready: RegExpExecArray;
+  /** The text on its standard output that told that it is ready; empty where an address tells. */
+  ready: string;
 }
 
 const root = join(import.meta.dirname, '..');
 /** Composing and planning libraries load in 2 s on an idle machine; this one may be busy. */
 const START_TIMEOUT_MS = 60_000;
+const POLL_MS = 100;
 /** A server that drains its requests is done in a moment: nobody asks any more. */
 const STOP_TIMEOUT_MS = 5_000;
 /** Ends the child when this process ends without a word. */
 const GUARD = join(import.meta.dirname, 'end-with-parent.ts');
 
-/** Starts `node ARGS` and waits until its standard output matches `ready`. Registered with `stops` at once. */
+/** A text on standard output, or an address that answers 200. */
+export type Readiness = RegExp | { readonly url: string };
+
+/** Starts `node ARGS` and waits until it is ready. Registered with `stops` at once. `variables` go over the environment. */
 export async function startChild(options: {
   name: string;
   args: readonly string[];
-  ready: RegExp;
+  ready: Readiness;
   stops: Stops;
+  variables?: NodeJS.ProcessEnv;
 }): Promise<Child> {
   const { name, args, ready, stops } = options;
   const child = spawn(process.execPath, ['--import', GUARD, ...args], {
     cwd: root,
-    env: environment(),
+    env: { ...environment(), ...options.variables },
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true, // Ctrl-C reaches the benchmark alone, which then stops its children in order
   });
@@ -44,18 +49,29 @@ function environment(): NodeJS.ProcessEnv {
   return { PATH, HOME, TMPDIR, NODE_ENV: 'production', APOLLO_TELEMETRY_DISABLED: '1' };
 }
 
-function readiness(name: string, child: ChildProcess, ready: RegExp): Promise<RegExpExecArray> {
+function readiness(name: string, child: ChildProcess, ready: Readiness): Promise<string> {
   return new Promise((resolve, reject) => {
     let said = '';
-    const fail = (reason: string) => reject(new Error(`${name} ${reason}\n${said.slice(-4_000)}`));
+    const fail = (reason: string) => {
+      clearInterval(polling);
+      reject(new Error(`${name} ${reason}\n${said.slice(-4_000)}`));
+    };
     const timer = setTimeout(() => fail(`was not ready after ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS);
     const onText = (text: string) => {
       said += text;
-      const match = ready.exec(said);
-      if (!match) return;
-      clearTimeout(timer);
-      resolve(match);
+      const [match] = (ready instanceof RegExp && ready.exec(said)) || [];
+      if (match !== undefined) isReady(match);
     };
+    const isReady = (text: string) => {
+      clearTimeout(timer);
+      clearInterval(polling);
+      resolve(text);
+    };
+    const polling = setInterval(async () => {
+      if (ready instanceof RegExp) return clearInterval(polling);
+      const answer = await fetch(ready.url).catch(() => null);
+      if (answer?.ok) isReady('');
+    }, POLL_MS);
     child.stdout?.setEncoding('utf8').on('data', onText);
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       said += text;

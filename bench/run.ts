@@ -1,4 +1,4 @@
-// npm run bench [-- options]: measures, and prints tables. It asserts nothing about time.
+// npm run bench [-- PART … options]: measures, and prints tables. It asserts nothing about time.
 
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
@@ -6,76 +6,105 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { stopOnSignals } from '@taskflow/dev/console';
 import { createStops, type Stops } from '@taskflow/dev/stops';
-import type { Schedule } from './load.ts';
-import { type Result, tablesOf, withRatios } from './report.ts';
+import type { Options, Part, PartResult } from './part.ts';
 
-const HELP = `Usage: npm run bench -- [options]
+const parts: readonly Part[] = [
+  {
+    name: 'router',
+    about: 'the router beside other gateways, in front of subgraphs that answer from memory',
+    load: () => import('./router/part.ts'),
+  },
+  {
+    name: 'list',
+    about:
+      'lists over the whole way, PostgreSQL included: an early page beside a late one, row security beside none',
+    load: () => import('./list/part.ts'),
+  },
+  {
+    name: 'latency',
+    about: 'from the commit of a mutation to the frame at another person’s subscription',
+    load: () => import('./latency/part.ts'),
+  },
+  {
+    name: 'login',
+    about: 'what refused sign-ins tell by their time',
+    load: () => import('./login/part.ts'),
+  },
+];
+/** What refused sign-ins tell is a proof of safety, not of speed. */
+const byDefault = parts.filter(({ name }) => name !== 'login');
 
-  --only PART        router (beside the stock gateway), whole (with PostgreSQL and Redis) or login (what refused
-                     sign-ins tell by their time); the first two when absent
+const HELP = `Usage: npm run bench -- [PART …] [options]
+
+${parts.map(({ name, about }) => `  ${name.padEnd(18)} ${about}`).join('\n')}
+
+Without a part: ${byDefault.map(({ name }) => name).join(', ')}.
+
   --rounds N         interleaved rounds of each contender (3)
   --seconds N        length of a round; a warm-up lasts as long, or twice (1.5)
   --connections N    of the load generator, at the gateways (64)
-  --tasks N          of the organisation whose lists are read (20000)
-  --rate N           mutations a second while frames are timed (50)
-  --logins N         of known and of unknown addresses, each (1000)
+  --operations A,B   router: these operations only
+  --no-peers         router: without the gateways that have to be installed first
+  --tasks N          list: rows in the table of tasks (1000000)
+  --tenants N        list: organisations that share them (1000)
+  --rate N           latency: mutations a second (200)
+  --listeners N      fanout: connections that listen (10000)
+  --logins N         login: of known and of unknown addresses, each (1000)
   --json             the result as JSON on standard output, instead of tables
   --help             this text
 
 See bench/README.md for what is measured, and what not to conclude from it.
 `;
 
-/** As many connections as the pool of a subgraph has, or fewer: its queue is not what is measured. */
-const WHOLE_CONNECTIONS = 8;
-/** Both contenders run in one process: with less, the first to be measured is the colder one, by a fifth. */
-const WHOLE_WARMUP = 2;
-/** A page that lies 100 pages of 50 into the list has to be there. */
-const TASKS_MIN = 5_050;
 const INTERRUPTED = 130;
 
 const stops = createStops(complain);
 
-interface Options {
-  only: 'router' | 'whole' | 'login' | undefined;
-  schedules: Result['schedules'];
-  tasks: number;
-  rate: number;
-  logins: number;
+interface Run {
+  parts: readonly Part[];
+  options: Options;
   json: boolean;
 }
 
-function optionsOf(argv: string[]): Options | null {
-  const { values } = parseArgs({
+function runOf(argv: string[]): Run | null {
+  const { values, positionals } = parseArgs({
     args: argv,
+    allowPositionals: true,
+    allowNegative: true,
     options: {
-      only: { type: 'string' },
       rounds: { type: 'string', default: '3' },
       seconds: { type: 'string', default: '1.5' },
       connections: { type: 'string', default: '64' },
-      tasks: { type: 'string', default: '20000' },
-      rate: { type: 'string', default: '50' },
+      operations: { type: 'string', default: '' },
+      peers: { type: 'boolean', default: true },
+      tasks: { type: 'string', default: '1000000' },
+      tenants: { type: 'string', default: '1000' },
+      rate: { type: 'string', default: '200' },
+      listeners: { type: 'string', default: '10000' },
       logins: { type: 'string', default: '1000' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false, short: 'h' },
     },
   });
   if (values.help) return null;
-  const { only, json } = values;
-  if (only !== undefined && only !== 'router' && only !== 'whole' && only !== 'login')
-    throw new Error('--only takes router, whole or login');
-  const seconds = numberOf('seconds', values.seconds, 0.1);
-  const rounds = wholeNumberOf('rounds', values.rounds, 1);
-  const common = { rounds, seconds, warmupSeconds: seconds };
+  const unknown = positionals.find((name) => !parts.some((part) => part.name === name));
+  if (unknown !== undefined)
+    throw new Error(`there is no part ${unknown}: ${parts.map(({ name }) => name).join(', ')}`);
   return {
-    only,
-    json,
-    schedules: {
-      router: { ...common, concurrency: wholeNumberOf('connections', values.connections, 1) },
-      whole: { ...common, warmupSeconds: WHOLE_WARMUP * seconds, concurrency: WHOLE_CONNECTIONS },
+    parts: positionals.length === 0 ? byDefault : parts.filter(({ name }) => positionals.includes(name)),
+    json: values.json,
+    options: {
+      rounds: wholeNumberOf('rounds', values.rounds, 1),
+      seconds: numberOf('seconds', values.seconds, 0.1),
+      connections: wholeNumberOf('connections', values.connections, 1),
+      operations: values.operations.split(',').filter((name) => name !== ''),
+      peers: values.peers,
+      tasks: wholeNumberOf('tasks', values.tasks, 1),
+      tenants: wholeNumberOf('tenants', values.tenants, 1),
+      rate: wholeNumberOf('rate', values.rate, 1),
+      listeners: wholeNumberOf('listeners', values.listeners, 1),
+      logins: wholeNumberOf('logins', values.logins, 1),
     },
-    tasks: wholeNumberOf('tasks', values.tasks, TASKS_MIN),
-    rate: wholeNumberOf('rate', values.rate, 1),
-    logins: wholeNumberOf('logins', values.logins, 1),
   };
 }
 
@@ -91,35 +120,22 @@ function wholeNumberOf(name: string, text: string, min: number): number {
   return value;
 }
 
-async function run({ only, schedules, tasks, rate, logins }: Options): Promise<Result> {
+interface Result {
+  machine: Record<string, string | number>;
+  /** By name of the part. */
+  parts: Record<string, PartResult>;
+}
+
+async function run({ parts, options }: Run): Promise<Result> {
   const machine = await describeMachine();
-  const dir = await mkdtemp(join(tmpdir(), 'taskflow-bench-'));
-  await stops.add('files', () => rm(dir, { recursive: true, force: true }));
-  // Each part stops what it started before the next one begins: they do not measure each other.
-  const router =
-    only === 'whole' || only === 'login'
-      ? null
-      : await apart(async (stops) => {
-          const { compareRouters } = await import('./router/compare.ts');
-          return compareRouters({ dir, schedule: schedules.router, stops, say });
-        });
-  const whole =
-    only === 'router' || only === 'login'
-      ? null
-      : await apart(async (stops) => {
-          const { measureWhole } = await import('./whole/measure.ts');
-          const schedule: Schedule = schedules.whole;
-          const frames = { rate, seconds: schedule.rounds * schedule.seconds };
-          return measureWhole({ dir, tasks, schedule, frames, stops, say });
-        });
-  const login =
-    only !== 'login'
-      ? null
-      : await apart(async (stops) => {
-          const { measureLogins } = await import('./login/timing.ts');
-          return measureLogins({ dir, logins, stops, say });
-        });
-  return { machine, schedules, router, whole, login };
+  const results: Result['parts'] = {};
+  for (const part of parts) {
+    const dir = await mkdtemp(join(tmpdir(), 'taskflow-bench-'));
+    await stops.add('files', () => rm(dir, { recursive: true, force: true }));
+    // Each part stops what it started before the next one begins: they do not measure each other.
+    results[part.name] = await apart(async (stops) => (await part.load()).run({ dir, options, stops, say }));
+  }
+  return { machine, parts: results };
 }
 
 async function apart<T>(work: (stops: Stops) => Promise<T>): Promise<T> {
@@ -155,13 +171,23 @@ function complain(text: string): void {
   process.stderr.write(`bench: ${text}\n`);
 }
 
+function textOf({ machine, parts }: Result): string {
+  const facts = Object.entries(machine).map(([name, value]) => `${name} ${value}`);
+  return `${[facts.join(' · '), ...Object.values(parts).flatMap(({ tables }) => tables)].join('\n\n')}\n`;
+}
+
+function jsonOf({ machine, parts }: Result): string {
+  const results = Object.entries(parts).map(([name, { result }]) => [name, result]);
+  return `${JSON.stringify({ machine, ...Object.fromEntries(results) }, null, 2)}\n`;
+}
+
 async function main(): Promise<void> {
-  const options = optionsOf(process.argv.slice(2));
-  if (!options) {
+  const asked = runOf(process.argv.slice(2));
+  if (!asked) {
     process.stdout.write(HELP);
     return;
   }
-  const running = run(options);
+  const running = run(asked);
   stopOnSignals(async () => {
     complain('stopping');
     await stops.run();
@@ -171,9 +197,7 @@ async function main(): Promise<void> {
   try {
     const result = await running;
     await stops.run();
-    process.stdout.write(
-      options.json ? `${JSON.stringify(withRatios(result), null, 2)}\n` : tablesOf(result),
-    );
+    process.stdout.write(asked.json ? jsonOf(result) : textOf(result));
   } catch (error) {
     if (stops.isStopping()) return; // the signal's own way out
     await stops.run();

@@ -7,8 +7,8 @@
  */
 import type { Stops } from '@taskflow/dev/stops';
 import { Pool } from 'undici';
+import { startInstallation } from '../installation.ts';
 import { median, percentile } from '../statistics.ts';
-import { startInstallation } from '../whole/installation.ts';
 
 export interface LoginFigures {
   name: 'known' | 'unknown';

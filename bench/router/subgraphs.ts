@@ -1,28 +1,40 @@
 /**
- * The four subgraphs of the comparison, in one process and from memory: the gateways are to be measured, not these. A
+ * The four subgraphs of a world, in one process and from memory: the gateways are to be measured, not these. A
  * request is executed by graphql-js the first time it is seen; from then on its answer is replayed, byte for byte.
  *
- *   node bench/router/subgraphs.ts       prints {"user":"http://…","org":…} when all four listen
+ *   node bench/router/subgraphs.ts taskflow|shop [JWKS]   prints {"user":"http://…","org":…} when all four listen
+ *
+ * JWKS is served as the key set of access tokens by every one of them.
  */
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buildSubgraphSchema } from '@apollo/subgraph';
-import { type SubgraphName, subgraphNames, subgraphSdl } from '@taskflow/schema/sdl';
+import { subgraphNames, subgraphSdl } from '@taskflow/schema/sdl';
 import { type GraphQLSchema, graphql, parse } from 'graphql';
+import { shopResolvers, shopSdl, shopSubgraphs } from './shop.ts';
 import { resolversOf } from './world.ts';
 
-/** A benchmark sends a hundred different requests; more mean that answers are not replayed at all. */
-const ANSWERS_MAX = 1_000;
+/** 96 worlds, five texts of fetches each for as many contenders; more mean that answers are not replayed at all. */
+const ANSWERS_MAX = 20_000;
 /** Longer than a run pauses between two rounds of a gateway: no connection ends in the middle of one. */
 const KEEP_ALIVE_MS = 65_000;
 
-async function serve(name: SubgraphName): Promise<string> {
-  const schema = buildSubgraphSchema([{ typeDefs: parse(subgraphSdl(name)), resolvers: resolversOf[name] }]);
+const [world = 'taskflow', jwks = '{"keys":[]}'] = process.argv.slice(2);
+const schemas =
+  world === 'shop'
+    ? shopSubgraphs.map((name) => ({ name, typeDefs: parse(shopSdl[name]), resolvers: shopResolvers[name] }))
+    : subgraphNames.map((name) => ({
+        name,
+        typeDefs: parse(subgraphSdl(name)),
+        resolvers: resolversOf[name],
+      }));
+
+async function serve(name: string, schema: GraphQLSchema): Promise<string> {
   const answers = new Map<string, Buffer>();
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, async (request, response) => {
-    const body = await readBody(request);
-    const answer = answers.get(body) ?? (await answerTo(schema, body));
-    answers.set(body, answer);
+    const body = request.method === 'GET' ? '' : await readBody(request);
+    const answer = body === '' ? Buffer.from(jwks) : (answers.get(body) ?? (await answerTo(schema, body)));
+    if (body !== '') answers.set(body, answer);
     if (answers.size > ANSWERS_MAX) throw new Error(`${name} was asked too many different things`);
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': answer.length });
     response.end(answer);
@@ -46,5 +58,10 @@ function readBody(request: IncomingMessage): Promise<string> {
   });
 }
 
-const urls = await Promise.all(subgraphNames.map(async (name) => [name, await serve(name)] as const));
+const urls = await Promise.all(
+  schemas.map(
+    async ({ name, typeDefs, resolvers }) =>
+      [name, await serve(name, buildSubgraphSchema([{ typeDefs, resolvers }]))] as const,
+  ),
+);
 process.stdout.write(`${JSON.stringify(Object.fromEntries(urls))}\n`);

@@ -12,9 +12,9 @@ import type { Stops } from '@taskflow/dev/stops';
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 import { createHttpTarget, type HttpTarget } from '../http-target.ts';
+import type { Installation } from '../installation.ts';
 import { percentile } from '../statistics.ts';
-import type { Installation } from './installation.ts';
-import type { Tenant } from './tenant.ts';
+import type { Tenant } from '../tenant.ts';
 
 export interface FrameResult {
   mutationsPerSecond: number;

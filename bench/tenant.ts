@@ -19,9 +19,8 @@ export interface Tenant {
 
 const PEOPLE = 20;
 const PROJECTS = 10;
-/** As many tasks again as the tenant has, spread over this many others. */
-const NEIGHBOURS = 20;
 const NEWEST = 50;
+const MORE = 100;
 
 const PASSWORD = 'correct horse battery';
 const AUTH = 'success userErrors { code message } accessToken user { id organization { id } }';
@@ -31,7 +30,19 @@ interface Auth {
   user: { id: string; organization: { id: string } };
 }
 
-export async function makeTenant(installation: Installation, tasks: number): Promise<Tenant> {
+export interface Size {
+  /** Rows in the table of tasks. */
+  tasks: number;
+  /** Organisations that share them: all but one equally. */
+  tenants: number;
+  /** At least as many tasks of the one that is measured as its pages hold. */
+  pages: number;
+}
+
+export async function makeTenant(installation: Installation, size: Size): Promise<Tenant> {
+  const neighbours = size.tenants - 1;
+  // One page more than is read: the last one has a next page, too.
+  const tasks = Math.max(size.pages + MORE, Math.ceil(size.tasks / size.tenants));
   const founder = await register(installation.url);
   const orgId = founder.user.organization.id;
   const colleague = await invite(installation.url, founder.accessToken);
@@ -46,8 +57,11 @@ export async function makeTenant(installation: Installation, tasks: number): Pro
   const someTaskIds = await withClient(installation.adminUrlOf('task'), async (client) => {
     const ids = { people: people.map(({ id }) => id), projects: projects.map(({ id }) => id) };
     await insertTasks(client, { orgIds: [orgId], tasks, ...ids });
-    const orgIds = Array.from({ length: NEIGHBOURS }, () => uuid());
-    await insertTasks(client, { orgIds, tasks: Math.ceil(tasks / NEIGHBOURS), ...ids });
+    const orgIds = Array.from({ length: neighbours }, () => uuid());
+    if (neighbours > 0) {
+      const each = Math.max(1, Math.round((size.tasks - tasks) / neighbours));
+      await insertTasks(client, { orgIds, tasks: each, ...ids });
+    }
     await client.query('vacuum analyze tasks');
     const { rows } = await client.query<{ id: string }>(
       'select id from tasks where org_id = $1 order by created_at desc, id desc limit $2',

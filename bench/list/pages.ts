@@ -1,12 +1,12 @@
-/** Lists over the whole way: the first page of a long list beside its hundredth. */
+/** Lists over the whole way: the first page of a long list beside its thousandth. */
 import type { Stops } from '@taskflow/dev/stops';
 import { createHttpTarget, type HttpTarget } from '../http-target.ts';
+import type { Installation } from '../installation.ts';
 import { type Contender, compare, type Figures, type Schedule } from '../load.ts';
-import type { Installation } from './installation.ts';
-import type { Tenant } from './tenant.ts';
+import type { Tenant } from '../tenant.ts';
 
-const PAGE_SIZE = 50;
-const LATER_PAGE = 100;
+export const PAGE_SIZE = 50;
+export const LATER_PAGE = 1_000;
 /** The most that the API gives at once. */
 const STEP_MAX = 100;
 

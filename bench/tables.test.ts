@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Figures } from './load.ts';
-import { ratiosOf, table } from './report.ts';
+import { ratiosOf, table } from './tables.ts';
 
 const figures = (requestsPerSecond: number, p50Ms: number, cpuMs: number | null): Figures => ({
   ...{ name: 'one', requestsPerSecond, p50Ms, cpuMs },

@@ -8,9 +8,9 @@ import { createClient } from '@taskflow/dev/client';
 import type { Stops } from '@taskflow/dev/stops';
 import { TenantPool, withTenant } from '@taskflow/kit/tenant-pool';
 import pg from 'pg';
+import type { Installation } from '../installation.ts';
 import { compare, type Figures, type Schedule } from '../load.ts';
-import type { Installation } from './installation.ts';
-import type { Tenant } from './tenant.ts';
+import type { Tenant } from '../tenant.ts';
 
 const ROWS = 20;
 

@@ -122,8 +122,6 @@ export interface Exchange {
   readonly extensions: Record<string, unknown>;
   /** Headers that every answer to this exchange carries (request id, CORS). */
   readonly answerHeaders: Record<string, string>;
-  /** Types of the entities that a subgraph was asked for and did not give: absent, invisible, or it was away. */
-  readonly absentTypes: Set<string>;
   /** Called once with the finished answer. */
   readonly onAnswered: ((answer: Answer) => void)[];
 }
@@ -154,7 +152,6 @@ export function createExchange(
     prepared: null,
     extensions: {},
     answerHeaders: {},
-    absentTypes: new Set(),
     onAnswered: [],
   };
 }

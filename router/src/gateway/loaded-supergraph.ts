@@ -18,19 +18,19 @@ import {
   ApolloServerPluginUsageReportingDisabled,
 } from '@apollo/server/plugin/disabled';
 import type { Log } from '@taskflow/kit/log';
-import { rootFieldsOf } from '@taskflow/kit/service-context';
 import {
   type DocumentNode,
   type GraphQLFormattedError,
   type GraphQLScalarType,
   type GraphQLSchema,
   isScalarType,
-  type OperationTypeNode,
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { type AnswerBody, type Exchange, paramsOf } from '../exchange.ts';
+import { type CompileWorld, compileOperation } from '../execution/compile.ts';
 import type { CompiledOperation, ExecutionResult, OperationRun } from '../execution/compiled-operation.ts';
-import { createStockExecutor, quiet, resultOf } from '../execution/stock.ts';
+import { createIntrospectionTexts } from '../execution/introspection.ts';
+import { createStockExecutor, quiet } from '../execution/stock.ts';
 import { subgraphRequest } from '../execution/subgraph-request.ts';
 import { type AccessRules, readAccessDirectives } from './access-directives.ts';
 import type { CallSubgraph } from './subgraph-calls.ts';
@@ -146,25 +146,34 @@ function execution(
   subgraphs: ReadonlyMap<string, Subgraph>,
   { log }: LoadOptions,
 ): Pick<LoadedSupergraph, 'compile' | 'executeByStock' | 'fallbacks'> {
-  const apiSchema = planner.supergraph.apiSchema();
-  const stock = createStockExecutor({ schema, supergraph: planner.supergraph, subgraphs, log });
+  const { supergraph } = planner;
+  const federatedApi = supergraph.apiSchema();
+  const supergraphSchema = supergraph.schema.toGraphQLJSSchema();
+  const stock = createStockExecutor({ schema, supergraph, supergraphSchema, subgraphs, log });
+  const world: CompileWorld = {
+    apiSchema: schema,
+    schema: supergraphSchema,
+    subgraphs,
+    introspectionTexts: createIntrospectionTexts(),
+    log,
+  };
   const fallbacks = new Map<string, number>();
   // By document: parsed documents live in a bounded cache, and what was compiled of them goes with them.
   const compiled = new WeakMap<DocumentNode, Map<string, CompiledOperation>>();
 
+  function planOf(document: DocumentNode, operationName: string): QueryPlan {
+    const named = operationName ? { operationName } : {};
+    return planner.buildQueryPlan(operationFromDocument(federatedApi, document, named));
+  }
+
   function compile(document: DocumentNode, operationName: string): CompiledOperation {
-    const operation = operationFromDocument(apiSchema, document, operationName ? { operationName } : {});
-    const plan = planner.buildQueryPlan(operation);
-    return {
-      kind: operation.rootKind as OperationTypeNode,
-      plan,
-      rootFields: rootFieldsOf(document, operationName),
-      isFallback: NOT_COMPILED,
-      async execute(run) {
-        fallbacks.set(NOT_COMPILED, (fallbacks.get(NOT_COMPILED) ?? 0) + 1);
-        return resultOf(await stock.execute(plan, document, operationName, run));
-      },
-    };
+    const plan = planOf(document, operationName);
+    const operation = compileOperation(world, { document, operationName, plan }, async (run) => {
+      const reason = operation.isFallback ?? '';
+      fallbacks.set(reason, (fallbacks.get(reason) ?? 0) + 1);
+      return stock.execute(plan, document, operationName, run);
+    });
+    return operation;
   }
 
   return {
@@ -178,14 +187,10 @@ function execution(
       ofDocument.set(operationName, made);
       return made;
     },
-    async executeByStock(document, operationName, run) {
-      const operation = operationFromDocument(apiSchema, document, operationName ? { operationName } : {});
-      return resultOf(await stock.execute(planner.buildQueryPlan(operation), document, operationName, run));
-    },
+    executeByStock: (document, operationName, run) =>
+      stock.execute(planOf(document, operationName), document, operationName, run),
   };
 }
-
-const NOT_COMPILED = 'not compiled yet';
 
 async function executeByServer(server: ApolloServer<{ exchange: Exchange }>, exchange: Exchange) {
   const params = paramsOf(exchange);

@@ -70,7 +70,7 @@ export function createSubgraphCalls({ stages, dispatcher, log }: SubgraphCallOpt
 
   return async (exchange, subgraph, request) => {
     try {
-      const answer = await run({
+      return await run({
         subgraph: subgraph.name,
         url: urlOf(subgraph.url),
         exchange,
@@ -80,10 +80,7 @@ export function createSubgraphCalls({ stages, dispatcher, log }: SubgraphCallOpt
         signal: null,
         answerHeaders: {},
       });
-      noteAbsent(exchange, request, answer);
-      return answer;
     } catch (error) {
-      noteAbsent(exchange, request, null);
       log.warn(
         { err: error, subgraph: subgraph.name, requestId: exchange.requestId },
         'a call to a subgraph failed',
@@ -91,16 +88,6 @@ export function createSubgraphCalls({ stages, dispatcher, log }: SubgraphCallOpt
       throw codedError(error, isRetryable(exchange, error));
     }
   };
-}
-
-/** A null of these is no fault of the answer: it says that the thing is not there, or an error beside it says why. */
-function noteAbsent({ absentTypes }: Exchange, request: SubgraphRequest, answer: SubgraphAnswer | null) {
-  const asked = request.variables().representations;
-  if (!Array.isArray(asked)) return;
-  const given = answer?.data?._entities;
-  for (const [at, { __typename }] of asked.entries()) {
-    if (!Array.isArray(given) || given[at] == null) absentTypes.add(__typename);
-  }
 }
 
 const ACCEPT = 'application/graphql-response+json, application/json;q=0.9';

@@ -34,7 +34,7 @@ export function createMaskErrors({ log }: { log: Log }): AnswerStage {
     name: 'mask-errors',
     run(exchange, answer) {
       if (!answer.body) return answer;
-      const raw = [...(answer.body.errors ?? []), ...invalidNulls(answer.body, exchange)];
+      const raw = answer.body.errors ?? [];
       const { data, dataText } = answer.body;
       const body: AnswerBody = {
         ...(raw.length > 0 ? { errors: raw.map((error) => mask(error, exchange, log)) } : {}),
@@ -52,30 +52,6 @@ function hasAny(extensions: Exchange['extensions']): boolean {
   for (const _name in extensions) return true;
   return false;
 }
-
-/**
- * The gateway reports a null where none may be beside the errors, as an extension; a client expects an error. Unless it
- * is a field of an entity that was not there: then the reference to it is null, as its description says, and that is all.
- */
-function invalidNulls(
-  { data, dataText, errors, extensions }: AnswerBody,
-  { absentTypes }: Exchange,
-): RawError[] {
-  const completion = extensions?.valueCompletion;
-  if (!Array.isArray(completion)) return [];
-  const isExplained = ({ message }: RawError) => absentTypes.has(NULL_FIELD.exec(message)?.[1] ?? '');
-  const faults = completion.filter((error) => !isExplained(error));
-  // A null that has taken all data with it needs a reason, whatever it is.
-  const isSilent = faults.length === 0 && (data === null || dataText === 'null') && !errors?.length;
-  return (isSilent ? completion : faults).map(({ message, path }: RawError) => ({
-    message,
-    ...(path ? { path } : {}),
-    extensions: { serviceName: 'gateway' },
-  }));
-}
-
-/** The gateway's sentence, with the type that the field belongs to. */
-const NULL_FIELD = /^Cannot return null for non-nullable field (\w+)\./;
 
 function mask(error: RawError, { requestId }: Exchange, log: Log): GraphQLFormattedError {
   const { message, path, extensions = {} } = error;

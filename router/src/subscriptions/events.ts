@@ -31,7 +31,6 @@ export function createEventRenderer(options: {
       startedAt: performance.now(),
       extensions: {},
       answerHeaders: {},
-      absentTypes: new Set(),
       onAnswered: [],
     };
     const { data = null, errors } = result;

@@ -33,6 +33,14 @@ export const variables = {
   ROUTER_HOST: text('127.0.0.1').describe('Address to listen on.'),
   ROUTER_PORT: port(4000).describe('Port to listen on; 0 takes a free one. PORT is read when it is absent.'),
   ROUTER_SUPERGRAPH_FILE: text('schema/supergraph.graphql').describe('The composed supergraph to serve.'),
+  ROUTER_SUPERGRAPH_URL: text('').describe(
+    'Address of the composed supergraph, asked with the ETag of its last answer; in place of the file.',
+  ),
+  ROUTER_SUPERGRAPH_URL_POLL_MS: int(10_000).describe('How often that address is asked; 0 = only at start.'),
+  ROUTER_SUPERGRAPH_URL_TIMEOUT_MS: int(10_000, { min: 1 }).describe('Longest wait for that address.'),
+  ROUTER_SUPERGRAPH_COPY: text('').describe(
+    'File that keeps the last good supergraph of that address, for a start while it does not answer; empty: none.',
+  ),
   ROUTER_SUPERGRAPH_POLL_MS: int(1_000).describe(
     'How often the supergraph file is looked at; 0 = only at start.',
   ),
@@ -107,6 +115,8 @@ export interface RouterConfig {
   logLevel: string;
   supergraphFile: string;
   supergraphPollMs: number;
+  /** In place of the file. */
+  supergraphUrl: { url: string; copyFile: string | null; pollMs: number; timeoutMs: number } | null;
   /** Addresses that replace those in the file, by subgraph name. */
   subgraphUrls: Readonly<Record<string, string>>;
   /** By subgraph name; null: calls are not signed. */
@@ -153,7 +163,7 @@ const CREDENTIAL_FIELDS = [
 export function readRouterConfig(env: NodeJS.ProcessEnv): RouterConfig {
   const values = readConfig('router', variables, { ...env, ROUTER_PORT: env.ROUTER_PORT || env.PORT });
   const isAnonymous = values.ROUTER_ANONYMOUS;
-  const problems = cookieProblems(values);
+  const problems = [...cookieProblems(values), ...supergraphProblems(values)];
   if (problems.length > 0) throw new ConfigError('router', problems);
   return Object.freeze({
     ...servingOf(values),
@@ -209,6 +219,12 @@ function cookieProblems(values: Values): string[] {
   ];
 }
 
+function supergraphProblems({ ROUTER_SUPERGRAPH_URL: url }: Values): string[] {
+  const protocol = URL.parse(url)?.protocol;
+  if (url === '' || protocol === 'http:' || protocol === 'https:') return [];
+  return ['ROUTER_SUPERGRAPH_URL: expected a http or https URL'];
+}
+
 const originsOf = (text: string): string[] =>
   text
     .split(',')
@@ -224,6 +240,7 @@ function servingOf(values: Values) {
     logLevel: values.LOG_LEVEL,
     supergraphFile: values.ROUTER_SUPERGRAPH_FILE,
     supergraphPollMs: values.ROUTER_SUPERGRAPH_POLL_MS,
+    supergraphUrl: supergraphUrlOf(values),
     corsOrigins: given.length > 0 || !isDevelopment ? given : DEVELOPMENT_ORIGINS,
     cookies: values.ROUTER_COOKIES === 'off' ? null : values.ROUTER_COOKIES,
     introspection:
@@ -258,6 +275,16 @@ function limitsOf(values: Values): BodyLimits & OperationLimits {
     directivesMax: values.ROUTER_DIRECTIVES_MAX,
     selectionsMax: values.ROUTER_SELECTIONS_MAX,
     credentialFields: CREDENTIAL_FIELDS,
+  };
+}
+
+function supergraphUrlOf(values: Values): RouterConfig['supergraphUrl'] {
+  if (values.ROUTER_SUPERGRAPH_URL === '') return null;
+  return {
+    url: values.ROUTER_SUPERGRAPH_URL,
+    copyFile: values.ROUTER_SUPERGRAPH_COPY || null,
+    pollMs: values.ROUTER_SUPERGRAPH_URL_POLL_MS,
+    timeoutMs: values.ROUTER_SUPERGRAPH_URL_TIMEOUT_MS,
   };
 }
 

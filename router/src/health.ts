@@ -9,10 +9,15 @@ import { createHealth, type HealthReport, type Probes } from '@taskflow/kit/heal
 import type { Log } from '@taskflow/kit/log';
 import type { RedisConnections } from '@taskflow/kit/redis';
 import type { Dispatcher } from 'undici';
-import type { Supergraph } from './gateway/supergraph.ts';
+import type { Supergraph, SupergraphStatus } from './gateway/supergraph.ts';
+
+export interface RouterHealthReport extends HealthReport {
+  /** The version in use, and what was refused and why; null before the start. */
+  supergraph: SupergraphStatus | null;
+}
 
 export interface RouterHealth {
-  report(): Promise<HealthReport>;
+  report(): Promise<RouterHealthReport>;
   readiness(
     phase: 'serving' | 'stopping',
   ): Promise<{ ready: boolean; reasons: string[]; degraded: string[] }>;
@@ -31,8 +36,8 @@ export function createRouterHealth(deps: RouterHealthDeps): RouterHealth {
   const health = createHealth(probesOf(deps), deps.log);
   const everUp = new Set<string>();
 
-  async function report(): Promise<HealthReport> {
-    const told = await health.report();
+  async function report(): Promise<RouterHealthReport> {
+    const told = { ...(await health.report()), supergraph: supergraphStatus(deps.supergraph) };
     for (const [name, part] of Object.entries(told.parts)) if (part.status === 'up') everUp.add(name);
     return isCutOff(told) ? { ...told, status: 'unhealthy' } : told;
   }
@@ -56,6 +61,14 @@ export function createRouterHealth(deps: RouterHealthDeps): RouterHealth {
       return { ready: reasons.length === 0, reasons, degraded };
     },
   };
+}
+
+function supergraphStatus(supergraph: Supergraph): SupergraphStatus | null {
+  try {
+    return supergraph.status();
+  } catch {
+    return null;
+  }
 }
 
 function probesOf({ supergraph, subgraphUrls, redis, dispatcher }: RouterHealthDeps): Probes {

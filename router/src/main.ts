@@ -9,7 +9,8 @@ const HELP = `Usage: router [options]
 
 Serves a federated supergraph at http://HOST:PORT/graphql, over HTTP and WebSocket.
 
-  --supergraph FILE   the composed supergraph (default: ROUTER_SUPERGRAPH_FILE, schema/supergraph.graphql)
+  --supergraph FILE   the composed supergraph, a file or an address that is polled
+                      (default: ROUTER_SUPERGRAPH_FILE, schema/supergraph.graphql)
   --port N            port to listen on (default: ROUTER_PORT, PORT, 4000)
   --host ADDRESS      address to listen on (default: ROUTER_HOST, 127.0.0.1)
   --anonymous         serve any supergraph at the addresses in it: no authentication, no signed
@@ -43,11 +44,18 @@ function argsOf(argv: string[]): Args {
 function configOf({ supergraph, port, host, anonymous }: Args): RouterConfig {
   const env = {
     ...process.env,
-    ...(supergraph === undefined ? {} : { ROUTER_SUPERGRAPH_FILE: supergraph }),
+    ...(supergraph === undefined ? {} : supergraphEnv(supergraph)),
     ...(port === undefined ? {} : { ROUTER_PORT: port }),
     ...(host === undefined ? {} : { ROUTER_HOST: host }),
   };
   return anonymous ? anonymousConfig(env) : readRouterConfig(env);
+}
+
+/** What names the supergraph on the command line stands above the environment. */
+function supergraphEnv(supergraph: string) {
+  return /^https?:\/\//.test(supergraph)
+    ? { ROUTER_SUPERGRAPH_URL: supergraph }
+    : { ROUTER_SUPERGRAPH_URL: '', ROUTER_SUPERGRAPH_FILE: supergraph };
 }
 
 function serviceOf(argv: string[]): Service {

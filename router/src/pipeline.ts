@@ -14,7 +14,7 @@ import { type CallCounter, createNoCallCounter } from './calls.ts';
 import type { RouterConfig } from './config.ts';
 import { type Cookies, createCookies } from './cookies.ts';
 import { type Answer, type AnswerBody, type Exchange, Refusal } from './exchange.ts';
-import { createDocuments } from './gateway/documents.ts';
+import { createDocuments, type Documents } from './gateway/documents.ts';
 import { createPersistedDocuments } from './gateway/persisted-documents.ts';
 import type { SubgraphAnswer, SubgraphCall } from './gateway/subgraph-calls.ts';
 import type { Supergraph } from './gateway/supergraph.ts';
@@ -62,6 +62,8 @@ export interface CallStage {
 export interface PipelineDeps {
   config: RouterConfig;
   supergraph: Pick<Supergraph, 'current'>;
+  /** Shared with whoever warms a supergraph up; absent: known to this pipeline alone. */
+  documents?: Documents;
   /** Absent: every caller is anonymous. */
   tokens: TokenVerifier | null;
   /** Verifies tokens of an issuer that is not ours, for the file's own directives; absent: they mean nothing. */
@@ -78,6 +80,7 @@ export interface PipelineDeps {
 export function requestStages({
   config,
   supergraph,
+  documents = createDocuments(),
   tokens,
   callers,
   policies,
@@ -86,7 +89,6 @@ export function requestStages({
   log,
 }: PipelineDeps): RequestStage[] {
   const { limits, admission, introspection } = config;
-  const documents = createDocuments();
   const persisted = createPersistedDocuments({
     bytesMax: config.persistedBytesMax,
     redis: redis ?? null,

@@ -15,8 +15,12 @@ import { createApiKeys } from './api-keys.ts';
 import { createCallerVerifier } from './callers.ts';
 import { type CallCounter, createCallCounter } from './calls.ts';
 import type { RouterConfig } from './config.ts';
+import { createDocuments } from './gateway/documents.ts';
 import { createSubgraphCalls } from './gateway/subgraph-calls.ts';
 import { createSupergraph, type Supergraph } from './gateway/supergraph.ts';
+import { createFileSource, createUrlSource } from './gateway/supergraph-source.ts';
+import { createValidation } from './gateway/validation.ts';
+import { createAnswerCheck, planHottest } from './gateway/warm-up.ts';
 import { createRouterHealth, type RouterHealth } from './health.ts';
 import { answerTo, clientAddressOf, exchangeOf, send, urlOf } from './http.ts';
 import { createKeySet, type KeySet } from './key-set.ts';
@@ -174,9 +178,12 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
     maxResponseSize: SUBGRAPH_ANSWER_BYTES_MAX,
   });
   const call = createSubgraphCalls({ stages: callStages({ config }), dispatcher, log });
+  const documents = createDocuments();
+  const validation = createValidation(config.introspection);
   const supergraph = createSupergraph({
-    file: config.supergraphFile,
-    pollMs: config.supergraphPollMs,
+    ...sourceOf(config, dispatcher, log),
+    answers: createAnswerCheck(dispatcher),
+    warmUp: (next) => planHottest(documents, next, validation),
     subgraphUrls: config.subgraphUrls,
     plansMax: config.plansMax,
     // A supergraph of somebody else's has meanings of its own for these names.
@@ -201,7 +208,7 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
   const tokens = keySet && tokensOf(config, keySet, { dispatcher, revocation, log });
   const calls = redis && tokens ? createCallCounter({ redis, log }) : null;
   const pipeline = createPipeline({
-    ...{ config, supergraph, tokens, callers, redis, log },
+    ...{ config, supergraph, documents, tokens, callers, redis, log },
     calls: calls ?? undefined,
     policies: deps.policies,
   });
@@ -231,6 +238,13 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
     sockets,
     landing,
   };
+}
+
+function sourceOf(config: RouterConfig, dispatcher: Agent, log: Log) {
+  const { supergraphUrl, supergraphFile, supergraphPollMs } = config;
+  if (!supergraphUrl) return { source: createFileSource(supergraphFile), pollMs: supergraphPollMs };
+  const { url, copyFile, pollMs, timeoutMs } = supergraphUrl;
+  return { source: createUrlSource({ url, copyFile, timeoutMs, dispatcher, log }), pollMs };
 }
 
 function tokensOf(

@@ -10,11 +10,17 @@ export interface KnownDocument {
   readonly document: DocumentNode;
   /** Ids of the supergraph it is valid for; empty until it was validated. */
   validFor: string;
+  /** Requests that asked it, those of long ago counting less. */
+  uses: number;
+  /** The operation names that came with it; empty for none. */
+  readonly asked: Set<string>;
 }
 
 export interface Documents {
   find(text: string): KnownDocument | undefined;
   keep(text: string, document: DocumentNode): KnownDocument;
+  /** Those that are asked most, the hottest first. */
+  hottest(max: number): KnownDocument[];
 }
 
 /** 8 M characters of source: 250 documents of the largest size, tens of thousands of ordinary ones. */
@@ -28,9 +34,14 @@ export function createDocuments(): Documents {
   return {
     find: (text) => known.get(text),
     keep(text, document) {
-      const entry = { document, validFor: '' };
+      const entry = { document, validFor: '', uses: 0, asked: new Set<string>() };
       known.set(text, entry);
       return entry;
+    },
+    hottest(max) {
+      const entries = [...known.values()].sort((a, b) => b.uses - a.uses);
+      for (const entry of entries) entry.uses /= 2;
+      return entries.slice(0, max);
     },
   };
 }

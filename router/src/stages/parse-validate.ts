@@ -2,23 +2,14 @@
 // adds        prepared: the operation that is meant, valid for the supergraph of this moment, its variables coercible; keeps its text under the hash that came with it
 // may answer  GRAPHQL_VALIDATION_FAILED · OPERATION_RESOLUTION_FAILURE · BAD_USER_INPUT 400 · BAD_REQUEST 405 (mutation by GET)
 
-import {
-  type ASTVisitor,
-  type DocumentNode,
-  GraphQLError,
-  getOperationAST,
-  NoSchemaIntrospectionCustomRule,
-  type OperationDefinitionNode,
-  specifiedRules,
-  type ValidationContext,
-  validate,
-} from 'graphql';
+import { type DocumentNode, GraphQLError, getOperationAST, type OperationDefinitionNode } from 'graphql';
 import { getVariableValues } from 'graphql/execution/values.js';
 import { type Exchange, type OperationParams, paramsOf, Refusal } from '../exchange.ts';
-import type { Documents } from '../gateway/documents.ts';
+import type { Documents, KnownDocument } from '../gateway/documents.ts';
 import type { LoadedSupergraph } from '../gateway/loaded-supergraph.ts';
 import type { PersistedDocuments } from '../gateway/persisted-documents.ts';
 import type { Supergraph } from '../gateway/supergraph.ts';
+import { createValidation, ERRORS_MAX } from '../gateway/validation.ts';
 import type { RequestStage } from '../pipeline.ts';
 
 export interface ParseValidateDeps {
@@ -28,12 +19,6 @@ export interface ParseValidateDeps {
   /** False hides the schema: introspection is refused and messages suggest no names. */
   introspection: boolean;
 }
-
-/** More tell a person nothing and cost time to find. */
-const ERRORS_MAX = 20;
-
-const CONDITIONAL_ROOT =
-  'The root field of a subscription cannot depend on a variable: @skip and @include take constants there.';
 
 /** Several errors of one request, as one throw; each is a GraphQLError with its code. */
 export class InvalidOperation extends Error {
@@ -51,23 +36,15 @@ export function createParseValidate({
   persisted,
   introspection,
 }: ParseValidateDeps): RequestStage {
-  const openRules = [...specifiedRules, noUnplannableField];
-  const rules = introspection ? openRules : [...openRules, NoSchemaIntrospectionCustomRule];
+  const problemsOf = createValidation(introspection);
 
-  function problemsOf({ schema }: LoadedSupergraph, document: DocumentNode): readonly GraphQLError[] {
-    try {
-      return validate(schema, document, rules, { maxErrors: ERRORS_MAX });
-    } catch (error) {
-      // (measured) graphql-js counts the root fields of a subscription without its variables, and throws over one.
-      if (!(error instanceof GraphQLError)) throw error;
-      return [new GraphQLError(CONDITIONAL_ROOT, error.nodes ? { nodes: error.nodes } : {})];
-    }
-  }
-
-  function checkValid(query: string, document: DocumentNode, loaded: LoadedSupergraph): void {
-    const known = documents.find(query);
+  function checkValid(
+    known: KnownDocument | undefined,
+    document: DocumentNode,
+    loaded: LoadedSupergraph,
+  ): void {
     if (known?.validFor === loaded.id) return;
-    const errors = problemsOf(loaded, document);
+    const errors = problemsOf(loaded.schema, document);
     if (errors.length > 0) throw invalid(errors, 'GRAPHQL_VALIDATION_FAILED', introspection);
     if (known) known.validFor = loaded.id;
   }
@@ -79,10 +56,15 @@ export function createParseValidate({
       const { document } = exchange;
       if (!document) throw new Error('The exchange has not passed operation-limits.');
       const loaded = supergraph.current();
-      checkValid(params.query, document, loaded);
+      const known = documents.find(params.query);
+      checkValid(known, document, loaded);
       if (exchange.registersAs) persisted.keep(exchange.registersAs, params.query);
       const operation = operationOf(document, params);
       checkMethod(exchange, operation);
+      if (known) {
+        known.uses++;
+        known.asked.add(params.operationName ?? '');
+      }
       const variables = coercedVariables(loaded, operation, params, introspection);
       exchange.prepared = {
         document,
@@ -94,20 +76,6 @@ export function createParseValidate({
           return loaded.compile(document, params.operationName);
         },
       };
-    },
-  };
-}
-
-/** graphql-js has this field, the planner's copy of the introspection types has not: tools that try it ask again without. */
-function noUnplannableField(context: ValidationContext): ASTVisitor {
-  return {
-    Field(node) {
-      const parent = context.getParentType()?.name;
-      if (parent === '__Type' && node.name.value === 'isOneOf') {
-        context.reportError(
-          new GraphQLError('Cannot query field "isOneOf" on type "__Type".', { nodes: node }),
-        );
-      }
     },
   };
 }

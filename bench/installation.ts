@@ -51,7 +51,8 @@ export async function startInstallation(
     // Silent: standard output belongs to the result, and a failure ends the run with the answer that shows it.
     ...{ LOG_LEVEL: 'silent', REDIS_URL: redis.url, ROUTER_PORT: '0' },
     // One person sends more here than any person does.
-    ROUTER_VIEWER_REQUESTS_MAX: '0',
+    ...{ ROUTER_VIEWER_REQUESTS_PER_S: '0', ROUTER_VIEWER_POINTS_PER_S: '0' },
+    ROUTER_ORGANIZATION_POINTS_PER_S: '0',
     // And one organisation more than the smallest plan allows.
     ...{ ORG_PLAN_FREE_TASKS_MAX: '0', ORG_PLAN_FREE_API_CALLS_MAX: '0' },
     ...variables,

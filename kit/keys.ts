@@ -68,6 +68,10 @@ export function createKeys(prefix = '') {
     requests: (name: string, address: string) => `${prefix}requests:${name}:${address}`,
     /** String: a GraphQL document by the SHA-256 of its text, in hex. */
     persistedDocument: (hash: string) => `${prefix}document:${hash}`,
+    /** Hash: the points of one tenant, or of one caller of it (router/src/cost/buckets.ts). */
+    pointsOfTenant: (orgId: string, caller = 'all') => `${prefix}points:{${orgId}}:${caller}`,
+    /** Hash: the points of those who call from one network without signing in. */
+    pointsOfNetwork: (network: string) => `${prefix}points:network:{${network}}`,
     /** Prefix handed to a rate limiter; it appends the counted subject. */
     rateLimit: (name: string) => `${prefix}limit:${name}`,
   };

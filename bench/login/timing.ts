@@ -56,7 +56,8 @@ export async function measureLogins(options: {
   say('starting PostgreSQL, Redis, the four subgraphs and the router');
   const { url } = await startInstallation(dir, stops, {
     // Each attempt names a network address; no limit but that of sign-in is measured.
-    ...{ ROUTER_PROXY_HOPS: '1', ROUTER_ADDRESS_REQUESTS_MAX: '0' },
+    ...{ ROUTER_PROXY_HOPS: '1', ROUTER_ADDRESS_REQUESTS_PER_S: '0' },
+    ROUTER_ADDRESS_POINTS_PER_S: '0',
   });
   const send = await createSender(url, stops);
   for (let n = 0; n < ACCOUNTS; n++) await register(send, n);

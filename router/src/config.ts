@@ -15,9 +15,11 @@ import {
 } from '@taskflow/kit/config';
 import type { KeyRing } from '@taskflow/kit/identity';
 import type { CookieMode } from './cookies.ts';
+import type { BucketLimit } from './cost/buckets.ts';
 import type { AccessMode } from './stages/access-directives.ts';
 import type { Admission } from './stages/admit.ts';
 import type { BodyLimits } from './stages/body-limits.ts';
+import type { CostLimits } from './stages/cost-charge.ts';
 import type { OperationLimits } from './stages/operation-limits.ts';
 
 export const SUBGRAPHS = ['user', 'org', 'task', 'notification'] as const;
@@ -94,13 +96,27 @@ export const variables = {
   ROUTER_REPEATS_MAX: int(20).describe('Times that one selection set may write the same field, at most.'),
   ROUTER_DIRECTIVES_MAX: int(50).describe('Directives written in a document, at most.'),
   ROUTER_SELECTIONS_MAX: int(2_000).describe('Fields of an operation with fragments expanded, at most.'),
-  ROUTER_VIEWER_REQUESTS_MAX: int(2_000).describe(
-    'Requests of one person per window, at most; 0 = no limit.',
+  ROUTER_COST_MAX: int(5_000).describe(
+    'Points that one operation may cost, by @cost and @listSize; 0 = no limit.',
   ),
-  ROUTER_ADDRESS_REQUESTS_MAX: int(1_000).describe(
-    'Requests without a token of one address per window, at most; 0 = no limit.',
+  ROUTER_COST_LIST_SIZE: int(10).describe('Items of a list that has no @listSize.'),
+  ROUTER_VIEWER_POINTS_PER_S: int(1_000).describe(
+    'Points that operations of one person may cost in a second, over all replicas; 0 = no limit.',
   ),
-  ROUTER_REQUESTS_WINDOW_MS: int(10_000, { min: 1_000 }).describe('The window that requests are counted in.'),
+  ROUTER_KEY_POINTS_PER_S: int(1_000).describe('The same for one API key.'),
+  ROUTER_ORGANIZATION_POINTS_PER_S: int(10_000).describe('The same for one organisation in all.'),
+  ROUTER_ADDRESS_POINTS_PER_S: int(1_000).describe(
+    'The same for one network address, of operations without a token.',
+  ),
+  ROUTER_VIEWER_REQUESTS_PER_S: int(100).describe(
+    'Requests of one person in a second, at each replica; 0 = no limit.',
+  ),
+  ROUTER_ADDRESS_REQUESTS_PER_S: int(100).describe(
+    'Requests without a token of one network address in a second, at each replica; 0 = no limit.',
+  ),
+  ROUTER_BURST_S: int(10, { min: 1, max: 3_600 }).describe(
+    'For how many seconds points and requests are saved up when they are not used.',
+  ),
   ROUTER_DRAIN_DELAY_MS: int(0).describe(
     'How long to go on serving after readiness turned to 503: the interval of the load balancer.',
   ),
@@ -141,6 +157,7 @@ export interface RouterConfig {
   persistedBytesMax: number;
   limits: BodyLimits & OperationLimits;
   admission: Admission;
+  cost: CostLimits;
   drainDelayMs: number;
 }
 
@@ -200,8 +217,13 @@ const ANONYMOUS_DEFAULTS = {
   ROUTER_REPEATS_MAX: '500',
   ROUTER_DIRECTIVES_MAX: '1000',
   ROUTER_SELECTIONS_MAX: '100000',
-  ROUTER_VIEWER_REQUESTS_MAX: '0',
-  ROUTER_ADDRESS_REQUESTS_MAX: '0',
+  ROUTER_COST_MAX: '0',
+  ROUTER_VIEWER_POINTS_PER_S: '0',
+  ROUTER_KEY_POINTS_PER_S: '0',
+  ROUTER_ORGANIZATION_POINTS_PER_S: '0',
+  ROUTER_ADDRESS_POINTS_PER_S: '0',
+  ROUTER_VIEWER_REQUESTS_PER_S: '0',
+  ROUTER_ADDRESS_REQUESTS_PER_S: '0',
 };
 
 type Values = Config<typeof variables>;
@@ -253,13 +275,30 @@ function servingOf(values: Values) {
     persistedBytesMax: values.ROUTER_PERSISTED_BYTES_MAX,
     limits: limitsOf(values),
     admission: {
-      viewerRequestsMax: values.ROUTER_VIEWER_REQUESTS_MAX,
-      addressRequestsMax: values.ROUTER_ADDRESS_REQUESTS_MAX,
-      windowMs: values.ROUTER_REQUESTS_WINDOW_MS,
+      viewer: bucketLimit(values.ROUTER_VIEWER_REQUESTS_PER_S, values),
+      address: bucketLimit(values.ROUTER_ADDRESS_REQUESTS_PER_S, values),
     },
+    cost: costLimitsOf(values),
     drainDelayMs: values.ROUTER_DRAIN_DELAY_MS,
   };
 }
+
+function costLimitsOf(values: Values): CostLimits {
+  return {
+    costMax: values.ROUTER_COST_MAX,
+    listSize: values.ROUTER_COST_LIST_SIZE,
+    points: {
+      viewer: bucketLimit(values.ROUTER_VIEWER_POINTS_PER_S, values),
+      key: bucketLimit(values.ROUTER_KEY_POINTS_PER_S, values),
+      organization: bucketLimit(values.ROUTER_ORGANIZATION_POINTS_PER_S, values),
+      address: bucketLimit(values.ROUTER_ADDRESS_POINTS_PER_S, values),
+    },
+  };
+}
+
+/** Null: no limit. */
+const bucketLimit = (pointsPerS: number, { ROUTER_BURST_S }: Values): BucketLimit | null =>
+  pointsPerS > 0 ? { pointsPerS, capacity: pointsPerS * ROUTER_BURST_S } : null;
 
 function limitsOf(values: Values): BodyLimits & OperationLimits {
   return {

@@ -8,6 +8,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { EstablishedTokens, Viewer } from '@taskflow/kit/identity';
 import type { DocumentNode, GraphQLError, GraphQLFormattedError, OperationDefinitionNode } from 'graphql';
 import type { Caller } from './callers.ts';
+import type { Bucket } from './cost/buckets.ts';
+import type { OperationCost } from './cost/operation-cost.ts';
 import type { CompiledOperation, DeferredPart } from './execution/compiled-operation.ts';
 import type { LoadedSupergraph } from './gateway/loaded-supergraph.ts';
 import type { AccessToken } from './tokens.ts';
@@ -92,6 +94,19 @@ export interface PreparedOperation {
   readonly restriction: string | null;
 }
 
+/** What the stage `cost-charge` leaves for `cost-settle`. */
+export interface Charge {
+  readonly cost: OperationCost;
+  /** Points: the most that it can cost. */
+  readonly requested: number;
+  /** Points that one operation may cost; null is no limit. */
+  readonly limit: number | null;
+  /** Of the caller, the own one first. Empty: nothing was taken. */
+  readonly buckets: readonly Bucket[];
+  /** Nothing was taken, for lack of points. */
+  readonly isRefused?: boolean;
+}
+
 export interface Exchange {
   readonly transport: 'http' | 'socket';
   readonly headers: IncomingHttpHeaders;
@@ -118,6 +133,8 @@ export interface Exchange {
   /** The hash under which the text is kept once it was found valid. */
   registersAs: string | null;
   prepared: PreparedOperation | null;
+  /** What the operation may cost, taken and not settled yet; null before it is known, and after the answer. */
+  charge: Charge | null;
   /** The member `extensions` of the answer; left out while it is empty. */
   readonly extensions: Record<string, unknown>;
   /** Headers that every answer to this exchange carries (request id, CORS). */
@@ -150,6 +167,7 @@ export function createExchange(
     document: null,
     registersAs: null,
     prepared: null,
+    charge: null,
     extensions: {},
     answerHeaders: {},
     onAnswered: [],

@@ -6,6 +6,7 @@
 //
 // Sockets send their operations through the same lists; a stage that concerns HTTP alone skips them by itself.
 
+import { createKeys } from '@taskflow/kit/keys';
 import type { Log } from '@taskflow/kit/log';
 import type { RedisConnections } from '@taskflow/kit/redis';
 import { GraphQLError } from 'graphql';
@@ -13,6 +14,8 @@ import type { Caller, CallerVerifier } from './callers.ts';
 import { type CallCounter, createNoCallCounter } from './calls.ts';
 import type { RouterConfig } from './config.ts';
 import { type Cookies, createCookies } from './cookies.ts';
+import { type Buckets, createBuckets } from './cost/buckets.ts';
+import { createCosts } from './cost/costs.ts';
 import { type Answer, type AnswerBody, type Exchange, Refusal } from './exchange.ts';
 import { createDocuments, type Documents } from './gateway/documents.ts';
 import { createPersistedDocuments } from './gateway/persisted-documents.ts';
@@ -28,6 +31,8 @@ import { createCacheHeaders } from './stages/cache-headers.ts';
 import { createCallDeadline } from './stages/call-deadline.ts';
 import { createCookieStage } from './stages/cookies.ts';
 import { createCorsCsrf } from './stages/cors-csrf.ts';
+import { createCostCharge } from './stages/cost-charge.ts';
+import { createCostSettle } from './stages/cost-settle.ts';
 import { createCountCalls } from './stages/count-calls.ts';
 import { createExecute } from './stages/execute.ts';
 import { createMaskErrors } from './stages/mask-errors.ts';
@@ -72,6 +77,8 @@ export interface PipelineDeps {
   policies?: PolicyHook | undefined;
   /** Counts the requests of API keys over all replicas; absent: each replica counts for itself. */
   redis?: Pick<RedisConnections, 'commands' | 'keys'> | null;
+  /** What operations cost is taken from; absent: from buckets of this process. */
+  buckets?: Buckets;
   /** Counts the calls of organisations; absent: they are not counted. */
   calls?: CallCounter | undefined;
   log: Log;
@@ -87,8 +94,9 @@ export function requestStages({
   redis,
   calls,
   log,
+  buckets = createBuckets({ redis: null, log }),
 }: PipelineDeps): RequestStage[] {
-  const { limits, admission, introspection } = config;
+  const { limits, admission, cost, introspection } = config;
   const persisted = createPersistedDocuments({
     bytesMax: config.persistedBytesMax,
     redis: redis ?? null,
@@ -102,11 +110,12 @@ export function requestStages({
     createCookieStage({ origins: config.corsOrigins, cookies: cookiesOf(config) }),
     createBodyLimits({ limits }),
     ...(tokens || callers ? [createAuthenticate({ tokens, callers: callers ?? null })] : []),
-    createAdmit({ admission, redis: redis ?? null }),
+    createAdmit({ admission, redis: redis ?? null, log }),
     createPersistedQueries({ persisted }),
     createOperationLimits({ limits, documents }),
     createParseValidate({ supergraph, documents, persisted, introspection }),
     createAccessDirectives({ mode: config.accessMode, policies: createPolicies(policies, log) }),
+    createCostCharge({ limits: cost, costs: createCosts(cost), buckets, keys: redis?.keys ?? createKeys() }),
     ...(tokens ? [createCountCalls({ calls: calls ?? createNoCallCounter(), freeFields })] : []),
     createExecute(),
   ];
@@ -120,8 +129,17 @@ export function callStages({ config }: Pick<PipelineDeps, 'config'>): CallStage[
   ];
 }
 
-export function answerStages({ config, log }: Pick<PipelineDeps, 'config' | 'log'>): AnswerStage[] {
-  return [createMaskErrors({ log }), createSetCookies({ cookies: cookiesOf(config) }), createCacheHeaders()];
+export function answerStages({
+  config,
+  log,
+  buckets = createBuckets({ redis: null, log }),
+}: Pick<PipelineDeps, 'config' | 'buckets' | 'log'>): AnswerStage[] {
+  return [
+    createCostSettle({ buckets }),
+    createMaskErrors({ log }),
+    createSetCookies({ cookies: cookiesOf(config) }),
+    createCacheHeaders(),
+  ];
 }
 
 /** Null: off. */
@@ -146,7 +164,8 @@ export interface Pipeline {
   verifyCaller(authorization: string | undefined): Promise<Caller | null>;
 }
 
-export function createPipeline(deps: PipelineDeps): Pipeline {
+export function createPipeline(given: PipelineDeps): Pipeline {
+  const deps = { ...given, buckets: given.buckets ?? createBuckets({ redis: null, log: given.log }) };
   const stages = requestStages(deps);
   const onTheWayOut = answerStages(deps);
   const atExecute = stages.findIndex((stage) => stage.name === 'execute');

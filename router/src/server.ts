@@ -15,6 +15,7 @@ import { createApiKeys } from './api-keys.ts';
 import { createCallerVerifier } from './callers.ts';
 import { type CallCounter, createCallCounter } from './calls.ts';
 import type { RouterConfig } from './config.ts';
+import { type Buckets, createBuckets } from './cost/buckets.ts';
 import { createDocuments } from './gateway/documents.ts';
 import { createSubgraphCalls } from './gateway/subgraph-calls.ts';
 import { createSupergraph, type Supergraph } from './gateway/supergraph.ts';
@@ -65,6 +66,7 @@ interface Parts {
   live: Live | null;
   /** Absent without accounts, and without Redis. */
   calls: CallCounter | null;
+  buckets: Buckets;
   revocation: Revocation;
   /** Null: nobody is authenticated, nor a caller. */
   keySet: KeySet | null;
@@ -135,6 +137,7 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
     parts.revocation.stop();
     parts.keySet?.stop();
     await parts.calls?.stop();
+    await parts.buckets.stop();
     await parts.live?.close();
     await parts.redis?.close();
     await parts.dispatcher.destroy();
@@ -161,6 +164,7 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
       parts.revocation.start();
       parts.keySet?.start();
       parts.calls?.start();
+      parts.buckets.start();
       log.info({ url: this.url }, 'router is serving');
     },
     stop() {
@@ -207,8 +211,9 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
     : null;
   const tokens = keySet && tokensOf(config, keySet, { dispatcher, revocation, log });
   const calls = redis && tokens ? createCallCounter({ redis, log }) : null;
+  const buckets = createBuckets({ redis, log });
   const pipeline = createPipeline({
-    ...{ config, supergraph, documents, tokens, callers, redis, log },
+    ...{ config, supergraph, documents, tokens, callers, redis, buckets, log },
     calls: calls ?? undefined,
     policies: deps.policies,
   });
@@ -230,6 +235,7 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
     redis,
     live,
     calls,
+    buckets,
     revocation,
     keySet: keySet ?? foreignKeys,
     supergraph,

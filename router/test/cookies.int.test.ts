@@ -14,7 +14,7 @@ const EVIL = 'https://evil.test';
 let supergraph: TestSupergraph;
 beforeAll(async () => {
   supergraph = await aSupergraph({
-    env: { ROUTER_COOKIES: 'insecure', ROUTER_CORS_ORIGINS: APP, ROUTER_ADDRESS_REQUESTS_MAX: '0' },
+    env: { ROUTER_COOKIES: 'insecure', ROUTER_CORS_ORIGINS: APP },
   });
 });
 

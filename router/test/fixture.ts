@@ -15,6 +15,7 @@ import { createGraphqlService, type GraphqlService, type RequestContext } from '
 import { parse } from 'graphql';
 import jsonwebtoken from 'jsonwebtoken';
 import { onTestFinished } from 'vitest';
+import { COSTS_OFF } from '../../tests/kit/limits.ts';
 import { type RouterConfig, readRouterConfig } from '../src/config.ts';
 import { createRouter, type Router, type RouterDeps } from '../src/server.ts';
 
@@ -148,6 +149,7 @@ export async function aRouter(
   deps: RouterDeps = {},
 ): Promise<Router> {
   const config = readRouterConfig({
+    ...COSTS_OFF,
     ROUTER_PORT: '0',
     ROUTER_SUPERGRAPH_FILE: supergraph.file,
     ROUTER_SUPERGRAPH_POLL_MS: '0',

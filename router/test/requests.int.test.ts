@@ -211,7 +211,7 @@ describe('a request that cannot be accepted', () => {
   it('is told to slow down with the time to wait, per viewer', async () => {
     const narrow = await aRouter(supergraph, (config) => ({
       ...config,
-      admission: { viewerRequestsMax: 2, addressRequestsMax: 1, windowMs: 60_000 },
+      admission: { viewer: { pointsPerS: 0.02, capacity: 2 }, address: { pointsPerS: 0.02, capacity: 1 } },
     }));
     const codes = [];
     for (let n = 0; n < 3; n++) codes.push(codesOf(await ask(narrow, '{ me { id } }', { token })));

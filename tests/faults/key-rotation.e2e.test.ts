@@ -22,7 +22,7 @@ const WORKERS = 4;
 const RULE = { USER_SIGNING_KEY_REREAD_MS: '100', USER_SIGNING_KEY_ANNOUNCE_MS: '600' };
 
 /** A machine under the load of other tests is slow, and that is another test's business. */
-const PATIENT = { ROUTER_ADDRESS_REQUESTS_MAX: '0', ROUTER_SUBGRAPH_TIMEOUT_MS: '20000' };
+const PATIENT = { ROUTER_SUBGRAPH_TIMEOUT_MS: '20000' };
 
 interface Tokens {
   accessToken: string;

@@ -15,6 +15,7 @@ import { readUserConfig } from '@taskflow/user/config';
 import { createService as createUser } from '@taskflow/user/service';
 import { afterAll } from 'vitest';
 import { createTestClient, type TestClient } from './client.ts';
+import { RATES_OFF } from './limits.ts';
 import type { TestMailbox } from './mailbox.ts';
 import { aDatabase, type TestDatabase } from './postgres.ts';
 import { aRedis } from './redis.ts';
@@ -60,7 +61,10 @@ export async function aSupergraph(options: SupergraphOptions = {}): Promise<Test
     await Promise.all(NAMES.map(async (name) => [name, await aDatabase(name)] as const)),
   ) as Record<Subgraph, TestDatabase>;
   const redis = options.redisUrl ? { url: options.redisUrl, prefix: '' } : await aRedis();
-  const env: NodeJS.ProcessEnv = { LOG_LEVEL: 'silent', REDIS_URL: redis.url, ROUTER_PORT: '0' };
+  const env: NodeJS.ProcessEnv = {
+    ...RATES_OFF,
+    ...{ LOG_LEVEL: 'silent', REDIS_URL: redis.url, ROUTER_PORT: '0' },
+  };
   // A scene may be larger than the smallest plan; what plans refuse is tests/e2e/plans'.
   for (const things of ['MEMBERS', 'PROJECTS', 'TASKS', 'API_CALLS'])
     env[`ORG_PLAN_FREE_${things}_MAX`] = '0';

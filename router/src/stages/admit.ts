@@ -1,41 +1,43 @@
 // needs       token and viewer, or the client's address when there is none
-// adds        nothing: one request is counted in a window, in this process; that of an API key in its minute, over all replicas
+// adds        nothing: one request is counted, in this process, before anything is read of it; that of an API key in its minute, over all replicas
 // may answer  RATE_LIMITED 429 with retryAfterMs
 
+import { createKeys } from '@taskflow/kit/keys';
+import type { Log } from '@taskflow/kit/log';
 import type { RedisConnections } from '@taskflow/kit/redis';
-import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
-import { type Exchange, Refusal } from '../exchange.ts';
+import { RateLimiterMemory, RateLimiterRedis, type RateLimiterRes } from 'rate-limiter-flexible';
+import { createBuckets } from '../cost/buckets.ts';
+import { bucketsOf, type PointLimits } from '../cost/payers.ts';
+import { Refusal } from '../exchange.ts';
 import type { RequestStage } from '../pipeline.ts';
 
-export interface Admission {
-  /** Requests of one person, or of one address without a token, per window; 0 = no limit. */
-  viewerRequestsMax: number;
-  addressRequestsMax: number;
-  windowMs: number;
-}
+/** Requests, one point each; null: no limit. */
+export type Admission = Pick<PointLimits, 'viewer' | 'address'>;
 
 export interface AdmitDeps {
   admission: Admission;
   redis: Pick<RedisConnections, 'commands' | 'keys'> | null;
+  log: Log;
 }
 
-export function createAdmit({ admission, redis }: AdmitDeps): RequestStage {
-  const limiter = (points: number) =>
-    points > 0 ? new RateLimiterMemory({ points, duration: admission.windowMs / 1000 }) : null;
-  const viewers = limiter(admission.viewerRequestsMax);
-  const addresses = limiter(admission.addressRequestsMax);
+export function createAdmit({ admission, redis, log }: AdmitDeps): RequestStage {
+  const limits: PointLimits = { ...admission, key: null, organization: null };
+  // Of each process alone: what operations cost is counted over all of them, in cost-charge.
+  const requests = createBuckets({ redis: null, log });
+  const keys = createKeys();
   const countKey = createKeyCounter(redis);
   return {
     name: 'admit',
     async run(exchange) {
-      const { viewer, token } = exchange;
+      const { token } = exchange;
       if (token?.apiKey) {
         const { orgId, sessionId } = token.viewer;
         const used = await countKey(`${orgId}:${sessionId}`);
-        if (used.consumedPoints > token.apiKey.requestsPerMinute) refuse(used);
+        if (used.consumedPoints > token.apiKey.requestsPerMinute) refuse(used.msBeforeNext);
         return;
       }
-      await (viewer ? viewers : addresses)?.consume(keyOf(exchange)).catch(refuse);
+      const { isAdmitted, retryAfterMs } = await requests.take(bucketsOf(exchange, limits, keys), 1);
+      if (!isAdmitted) refuse(retryAfterMs);
     },
   };
 }
@@ -63,13 +65,8 @@ function createKeyCounter(redis: AdmitDeps['redis']): (key: string) => Promise<R
   };
 }
 
-function keyOf({ viewer, clientAddress }: Exchange): string {
-  return viewer ? `${viewer.orgId}:${viewer.userId}` : clientAddress;
-}
-
-function refuse(reason: unknown): never {
-  if (!(reason instanceof RateLimiterRes)) throw reason;
-  const retryAfterMs = Math.max(1, Math.ceil(reason.msBeforeNext));
+function refuse(msBeforeNext: number): never {
+  const retryAfterMs = Math.max(1, Math.ceil(msBeforeNext));
   throw new Refusal('RATE_LIMITED', 'Too many requests. Please slow down.', {
     status: 429,
     headers: { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) },

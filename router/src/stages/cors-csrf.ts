@@ -27,7 +27,8 @@ export function createCorsCsrf({ origins, hasCookies }: CorsCsrfDeps): RequestSt
       if (origin && isAllowed(origin)) {
         answerHeaders['access-control-allow-origin'] = origin;
         if (hasCookies) answerHeaders['access-control-allow-credentials'] = 'true';
-        answerHeaders['access-control-expose-headers'] = 'x-request-id, retry-after';
+        answerHeaders['access-control-expose-headers'] =
+          'x-request-id, retry-after, ratelimit, ratelimit-policy';
       }
       if (http.method === 'OPTIONS') return { status: 204, headers: preflightHeaders(exchange), body: null };
       if (!wouldPreflight(exchange) && !isEventSource(exchange, isAllowed)) {

@@ -29,6 +29,7 @@ export function createEventRenderer(options: {
       ...exchange,
       requestId: randomUUID(),
       startedAt: performance.now(),
+      charge: null,
       extensions: {},
       answerHeaders: {},
       onAnswered: [],

@@ -21,6 +21,7 @@ import { GraphQLError, parse } from 'graphql';
 import { Agent } from 'undici';
 import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
+import { COSTS_OFF } from '../../../tests/kit/limits.ts';
 import { readRouterConfig } from '../../src/config.ts';
 import { Refusal } from '../../src/exchange.ts';
 import { loadSupergraph } from '../../src/gateway/loaded-supergraph.ts';
@@ -133,7 +134,11 @@ export async function aWorld(options: Partial<SubscriptionSocketOptions['config'
   const dispatcher = new Agent();
   const ring = parseKeyRing(CONTEXT_KEY);
   const origins = ['https://allowed.test'];
-  const config = { ...readRouterConfig({}), keyRings: { task: ring, user: ring }, corsOrigins: origins };
+  const config = {
+    ...readRouterConfig(COSTS_OFF),
+    keyRings: { task: ring, user: ring },
+    corsOrigins: origins,
+  };
   const supergraph = await loadSupergraph({
     sdl: supergraphSdl(),
     subgraphUrls: { task: `${task.url}/graphql`, user: `${user.url}/graphql` },

@@ -9,7 +9,7 @@ import { lookBehind } from '../../kit/behind.ts';
 import { aSupergraph } from '../../kit/supergraph.ts';
 
 const WIDE = {
-  ...{ ROUTER_VIEWER_REQUESTS_MAX: '0', ROUTER_ADDRESS_REQUESTS_MAX: '0', ROUTER_DEPTH_MAX: '30' },
+  ...{ ROUTER_COST_MAX: '0', ROUTER_DEPTH_MAX: '30' },
   ...{ ROUTER_TOKENS_MAX: '20000', ROUTER_SELECTIONS_MAX: '100000', ROUTER_ALIASES_MAX: '1000' },
   ...{ ROUTER_DOCUMENT_BYTES_MAX: '524288' },
 };

@@ -96,17 +96,21 @@ describe('a request that is malformed', () => {
 describe('a page', () => {
   const LISTS = ['tasks', 'projects', 'teams', 'users', 'notifications'];
 
-  it.each(LISTS)('of %s of a negative or huge size is BAD_USER_INPUT', async (list) => {
-    for (const first of [-2_147_483_648, -1, 101, 2_147_483_647]) {
-      const answer = await ada.client.send(
-        `query L($first: Int) { ${list}(first: $first) { nodes { id } } }`,
-        {
-          first,
-        },
-      );
-      expect([first, codesOf(answer), answer.data]).toEqual([first, ['BAD_USER_INPUT'], null]);
-    }
-  });
+  it.each(LISTS)(
+    'of %s of a negative or too large size is BAD_USER_INPUT, of a huge one too expensive',
+    async (list) => {
+      for (const first of [-2_147_483_648, -1, 101, 2_147_483_647]) {
+        const answer = await ada.client.send(
+          `query L($first: Int) { ${list}(first: $first) { nodes { id } } }`,
+          {
+            first,
+          },
+        );
+        const code = first > 5_000 ? 'COST_LIMIT_EXCEEDED' : 'BAD_USER_INPUT';
+        expect([first, codesOf(answer), answer.data]).toEqual([first, [code], null]);
+      }
+    },
+  );
 
   it.each(LISTS)('of %s behind a cursor that was made up is BAD_USER_INPUT', async (list) => {
     for (const after of ['', 'x', Buffer.from('{"id":1}').toString('base64'), '.', 'a.b.c']) {

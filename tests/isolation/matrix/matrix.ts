@@ -26,7 +26,7 @@ const CANARIES = { ours: 'Ourselves', theirs: 'Zzforeign' };
 
 /** Limits of the router for documents that select everything there is. */
 export const WIDE = {
-  ...{ ROUTER_VIEWER_REQUESTS_MAX: '0', ROUTER_ADDRESS_REQUESTS_MAX: '0', ROUTER_DEPTH_MAX: '30' },
+  ...{ ROUTER_COST_MAX: '0', ROUTER_DEPTH_MAX: '30' },
   ...{ ROUTER_TOKENS_MAX: '20000', ROUTER_SELECTIONS_MAX: '100000', ROUTER_ALIASES_MAX: '1000' },
   ...{ ROUTER_DOCUMENT_BYTES_MAX: '524288', ROUTER_SUBGRAPH_TIMEOUT_MS: '30000' },
 };

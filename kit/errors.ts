@@ -6,6 +6,7 @@
  *   anything else ─ toClientError ─▶ logged once; the client reads one fixed sentence
  */
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { DeadlineError } from './deadline.ts';
 import type { Log } from './log.ts';
 import { isRetryable } from './retryable.ts';
 
@@ -208,6 +209,7 @@ function outageOf(error: unknown): 'unavailable' | 'timeout' | null {
   if (isRetryable(error)) return 'unavailable';
   let current = error;
   for (let depth = 0; depth < CAUSE_DEPTH_MAX && typeof current === 'object' && current !== null; depth++) {
+    if (current instanceof DeadlineError) return 'timeout';
     const { code, originalCode, cause, meta } = current as Record<string, unknown>;
     if (code === QUERY_CANCELED || originalCode === QUERY_CANCELED) return 'timeout';
     current = cause ?? (meta as { driverAdapterError?: unknown } | undefined)?.driverAdapterError;

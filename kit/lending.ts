@@ -9,6 +9,7 @@
  * when a COMMIT times out (prisma/orm#29952).
  */
 import pg from 'pg';
+import { NotBegunError } from './statement-deadline.ts';
 
 export type Run = (statement: pg.QueryConfig) => Promise<pg.QueryResult>;
 export type Settle = (error: Error | undefined, result: pg.QueryResult) => void;
@@ -23,8 +24,10 @@ export type ConnectCallback = (
  * statement we mean to answer is a search of one second; five leave room for a busy machine. The same for waiting
  * for a connection: after five seconds the request is past its deadline.
  */
+export const STATEMENT_TIMEOUT_MS = 5_000;
+
 export const SESSION_LIMITS: pg.PoolConfig = {
-  statement_timeout: 5_000,
+  statement_timeout: STATEMENT_TIMEOUT_MS,
   idle_in_transaction_session_timeout: 5_000,
   connectionTimeoutMillis: 5_000,
   keepAlive: true,
@@ -48,6 +51,7 @@ export function lend(client: pg.PoolClient, run: Run): pg.PoolClient {
     try {
       return await run(statement);
     } catch (error) {
+      if (error instanceof NotBegunError) throw error;
       if (!(error instanceof pg.DatabaseError) || ENDS_CONNECTION.test(error.code ?? '')) isBroken = true;
       else await whenReady(client);
       // The driver's stack ends in a socket handler; this one leads to the caller.

@@ -15,6 +15,8 @@ import {
   ApolloServerPluginUsageReportingDisabled,
 } from '@apollo/server/plugin/disabled';
 import { GraphQLError, type GraphQLFormattedError, type GraphQLSchema } from 'graphql';
+import type { Cancellation } from './cancellation.ts';
+import { Deadline, DeadlineError, withDeadline } from './deadline.ts';
 import { type DomainError, toClientError } from './errors.ts';
 import { ESTABLISHED_HEADER, type KeyRing, signEstablished } from './identity.ts';
 import type { Log } from './log.ts';
@@ -29,6 +31,7 @@ import {
   type RequestContext,
   unauthenticated,
 } from './service-context.ts';
+import type { LocalReply } from './service-local.ts';
 
 export interface HttpCall {
   /** The `taskflow-context` header. */
@@ -36,6 +39,8 @@ export interface HttpCall {
   /** The exact bytes of the body. */
   readonly body: Buffer;
   readonly origin: Origin;
+  /** Cancelled when the caller has left. */
+  readonly cancellation?: Cancellation | undefined;
 }
 
 export interface HttpAnswer {
@@ -56,13 +61,33 @@ export interface GraphqlHttp {
   stop(): Promise<void>;
   /** Never rejects: whatever goes wrong is an answer. */
   answer(call: HttpCall): Promise<HttpAnswer>;
+  /** The same, with the answer as objects. */
+  reply(call: HttpCall): Promise<LocalReply>;
 }
 
 interface CallState {
   readonly caller: Caller;
   readonly log: Log;
   readonly codes: string[];
+  readonly deadline: Deadline;
   built: BuiltContext | null;
+  isMutation: boolean;
+}
+
+/** How an operation is run, and what an error is in its place: as text over HTTP, as objects in process. */
+interface Form<A> {
+  execute(
+    server: ApolloServer<RequestContext>,
+    request: GraphqlRequest,
+    context: () => RequestContext,
+  ): Promise<A>;
+  refusal(status: number, error: unknown, asking: Asking): A;
+  withHeaders(answer: A, headers: Record<string, string>): A;
+}
+
+interface Asking {
+  requestId: string | null;
+  log: Log;
 }
 
 export function createGraphqlHttp(options: {
@@ -77,58 +102,44 @@ export function createGraphqlHttp(options: {
   const calls = new AsyncLocalStorage<CallState>();
   const server = createApollo(options.schema, gate, calls, options.log);
 
-  async function execute(call: HttpCall, state: CallState, request: GraphqlRequest): Promise<HttpAnswer> {
+  async function execute<A>(form: Form<A>, call: HttpCall, state: CallState, request: GraphqlRequest) {
     const { claims } = state.caller;
     const built = buildContext(build, { claims, log: state.log, canEstablish: true });
     state.built = built;
-    const response = await server.executeHTTPGraphQLRequest({
-      httpGraphQLRequest: {
-        method: 'POST',
-        headers: new HeaderMap([
-          ['content-type', 'application/json'],
-          ['accept', 'application/json'],
-        ]),
-        search: '',
-        body: request,
-      },
-      context: async () => {
-        observe?.({
-          operationName: request.operationName ?? claims.operationName ?? null,
-          query: request.query ?? '',
-          bodyBytes: call.body.length,
-        });
-        return built.context;
-      },
+    const answer = await form.execute(server, request, () => {
+      observe?.({
+        operationName: request.operationName ?? claims.operationName ?? null,
+        query: request.query ?? '',
+        bodyBytes: call.body.length,
+      });
+      return built.context;
     });
     const established = built.established();
-    return {
-      status: response.status ?? 200,
-      headers: established
-        ? { ...JSON_HEADERS, [ESTABLISHED_HEADER]: signEstablished(ring, established) }
-        : JSON_HEADERS,
-      body: response.body.kind === 'complete' ? response.body.string : '',
-    };
+    return established
+      ? form.withHeaders(answer, { [ESTABLISHED_HEADER]: signEstablished(ring, established) })
+      : answer;
   }
 
-  async function answer(call: HttpCall): Promise<HttpAnswer> {
+  async function answer<A extends { status: number }>(form: Form<A>, call: HttpCall): Promise<A> {
     const startedAt = performance.now();
     let caller: Caller;
     try {
       caller = gate.admit(call.context, call.body, call.origin);
     } catch (error) {
       options.log.warn({ problem: problemOf(error), address: call.origin.address }, 'unsigned call refused');
-      return errorAnswer(401, unauthenticated(), { requestId: null, log: options.log });
+      return form.refusal(401, unauthenticated(), { requestId: null, log: options.log });
     }
-    const { viewer, requestId } = caller.claims;
+    const { viewer, requestId, deadlineMs } = caller.claims;
     const log = options.log.child({ requestId, orgId: viewer?.orgId, userId: viewer?.userId });
-    const state: CallState = { caller, log, codes: [], built: null };
+    const deadline = new Deadline(deadlineMs);
+    const state: CallState = { caller, log, codes: [], deadline, built: null, isMutation: false };
     const request = parseRequest(call.body);
     const result =
       request === null
-        ? errorAnswer(400, badRequest('The body is not JSON.'), { requestId, log })
-        : await calls
-            .run(state, () => execute(call, state, request))
-            .catch((error) => errorAnswer(500, error, { requestId, log }));
+        ? form.refusal(400, badRequest('The body is not JSON.'), { requestId, log })
+        : await awaitWithin(state, call.cancellation, () => execute(form, call, state, request)).catch(
+            (error) => form.refusal(error instanceof DeadlineError ? 504 : 500, error, { requestId, log }),
+          );
     log.info(
       {
         operationName: request?.operationName ?? caller.claims.operationName,
@@ -141,13 +152,93 @@ export function createGraphqlHttp(options: {
     return result;
   }
 
-  return { start: () => server.start(), stop: () => server.stop(), answer };
+  /** A read is waited for until its deadline, or until its caller leaves; a mutation until it has ended. */
+  function awaitWithin<A>(
+    state: CallState,
+    caller: Cancellation | undefined,
+    work: () => Promise<A>,
+  ): Promise<A> {
+    const { deadline } = state;
+    const running = withDeadline(deadline, () => calls.run(state, work));
+    return new Promise((resolve, reject) => {
+      const giveUp = () => {
+        if (state.isMutation) return;
+        deadline.cancellation.cancel();
+        settle();
+        reject(new DeadlineError('nobody waits for the answer any more'));
+      };
+      const timer = Number.isFinite(deadline.at)
+        ? setTimeout(giveUp, deadline.leftMs + ANSWER_GRACE_MS)
+        : undefined;
+      const settle = () => {
+        clearTimeout(timer);
+        caller?.offCancel(giveUp);
+      };
+      caller?.onCancel(giveUp);
+      running.then(resolve, reject).finally(settle);
+    });
+  }
+
+  return {
+    start: () => server.start(),
+    stop: () => server.stop(),
+    answer: (call) => answer(asText, call),
+    reply: (call) => answer(asObjects, call),
+  };
 }
+
+/** For the statements that end at the deadline to become errors beside the rest of the answer. */
+const ANSWER_GRACE_MS = 25;
+
+const asText: Form<HttpAnswer> = {
+  async execute(server, request, context) {
+    const { status, body } = await server.executeHTTPGraphQLRequest({
+      httpGraphQLRequest: {
+        method: 'POST',
+        headers: new HeaderMap([
+          ['content-type', 'application/json'],
+          ['accept', 'application/json'],
+        ]),
+        search: '',
+        body: request,
+      },
+      context: async () => context(),
+    });
+    const text = body.kind === 'complete' ? body.string : '';
+    return { status: status ?? 200, headers: JSON_HEADERS, body: text };
+  },
+  refusal: errorAnswer,
+  withHeaders: (answer, headers) => ({ ...answer, headers: { ...answer.headers, ...headers } }),
+};
+
+const asObjects: Form<LocalReply> = {
+  async execute(server, request, context) {
+    const { query, operationName, variables } = request;
+    const response = await server.executeOperation(
+      {
+        ...(query === undefined ? {} : { query }),
+        ...(operationName === undefined ? {} : { operationName }),
+        ...(variables === undefined ? {} : { variables }),
+      },
+      { contextValue: context() },
+    );
+    if (response.body.kind !== 'single') throw new Error('a subgraph answered in parts');
+    const answer = response.body.singleResult as LocalReply['answer'];
+    return { status: response.http.status ?? 200, headers: {}, answer };
+  },
+  refusal: (status, error, asking) => ({
+    status,
+    headers: {},
+    answer: { errors: [toClientError(error, asking)] },
+  }),
+  withHeaders: (reply, headers) => ({ ...reply, headers: { ...reply.headers, ...headers } }),
+};
 
 /** Only the fields that the harness itself reads; Apollo checks the shape of the rest. */
 interface GraphqlRequest {
   query?: string;
   operationName?: string;
+  variables?: Record<string, unknown>;
 }
 
 function parseRequest(body: Buffer): GraphqlRequest | null {
@@ -165,11 +256,7 @@ export function badRequest(message: string): GraphQLError {
   return new GraphQLError(message, { extensions: { code: 'BAD_REQUEST' } });
 }
 
-export function errorAnswer(
-  status: number,
-  error: unknown,
-  asking: { requestId: string | null; log: Log },
-): HttpAnswer {
+export function errorAnswer(status: number, error: unknown, asking: Asking): HttpAnswer {
   const errors: GraphQLFormattedError[] = [toClientError(error, asking)];
   return { status, headers: JSON_HEADERS, body: JSON.stringify({ errors }) };
 }
@@ -200,9 +287,10 @@ function createApollo(schema: GraphQLSchema, gate: Gate, calls: AsyncLocalStorag
       ApolloServerPluginUsageReportingDisabled(),
       {
         requestDidStart: async () => ({
-          didResolveOperation: async ({ document, request, contextValue }) => {
+          didResolveOperation: async ({ document, operation, request, contextValue }) => {
             const state = calls.getStore();
             if (!state) throw new Error('an operation ran outside of a verified call');
+            state.isMutation = operation?.operation === 'mutation';
             keepToOpenFields(() => gate.checkFields(state.caller, document, request.operationName));
             state.built?.adopt(contextValue);
           },

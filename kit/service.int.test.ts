@@ -207,9 +207,10 @@ describe('a call without a valid signed context', () => {
 
   it('is refused in process too', async () => {
     const { service, counts } = await startThing();
-    expect((await service.call(undefined, Buffer.from(body))).status).toBe(401);
-    const { status, body: answer } = await service.call(header()['taskflow-context'], Buffer.from(body));
-    expect([status, JSON.parse(answer).data, counts.resolved]).toEqual([200, { me: 'ada' }, 1]);
+    const bytes = Buffer.from(body);
+    expect((await service.call({ context: undefined, body: bytes })).status).toBe(401);
+    const { status, answer } = await service.call({ context: header()['taskflow-context'], body: bytes });
+    expect([status, answer.data?.me, counts.resolved]).toEqual([200, 'ada', 1]);
   });
 });
 

@@ -14,7 +14,8 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buildSubgraphSchema, type GraphQLResolverMap } from '@apollo/subgraph';
 import { type DocumentNode, type GraphQLSchema, isObjectType, parse } from 'graphql';
-import { DomainError } from './errors.ts';
+import { Cancellation } from './cancellation.ts';
+import { DomainError, toClientError } from './errors.ts';
 import { createHealth, type Probes } from './health.ts';
 import { CONTEXT_HEADER, type KeyRing } from './identity.ts';
 import type { Log } from './log.ts';
@@ -28,6 +29,7 @@ import {
   JSON_HEADERS,
   type ObservedRequest,
 } from './service-http.ts';
+import { detachScalars, type LocalCall, type LocalReply } from './service-local.ts';
 import { createSocketServer, type SocketServer } from './service-socket.ts';
 import { createHttpServer, listen, originOf, pathOf, readBody } from './service-wire.ts';
 import { createSharedFields } from './shared.ts';
@@ -78,8 +80,8 @@ export interface GraphqlService {
   start(): Promise<void>;
   /** Ordered and bounded; safe to call twice, and without `start`. */
   stop(): Promise<void>;
-  /** A call without HTTP, for a router in the same process: the same verification, the same answer. */
-  call(context: string | undefined, body: Buffer): Promise<HttpAnswer>;
+  /** A call without HTTP, for a router in the same process: the same verification, the answer as objects. */
+  call(call: LocalCall): Promise<LocalReply>;
 }
 
 export const GRAPHQL_PATH = '/graphql';
@@ -90,6 +92,9 @@ const STOP_STEP_DEADLINE_MS = 5_000;
 
 /** A call in process has no address that could excuse a missing signature. */
 const IN_PROCESS: Origin = { address: undefined, isDirect: false };
+
+const isStopping = () =>
+  new DomainError('SUBGRAPH_UNAVAILABLE', 'The service is stopping.', { retryable: true });
 
 interface Run {
   phase: 'starting' | 'serving' | 'stopping';
@@ -143,16 +148,24 @@ export function createGraphqlService(options: GraphqlServiceOptions): GraphqlSer
   }
 
   async function serve(current: Run, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    track(current, new Promise((closed) => response.once('close', closed)));
+    const caller = new Cancellation();
+    const closed = new Promise<void>((resolve) =>
+      response.once('close', () => {
+        if (!response.writableFinished) caller.cancel();
+        resolve();
+      }),
+    );
+    track(current, closed);
     let result: HttpAnswer;
     try {
-      result = current.isClosing ? refuseWhileClosing() : await route(current, request);
+      result = current.isClosing ? refuseWhileClosing() : await route(current, request, caller);
     } catch (error) {
       if (request.destroyed && !request.complete) return; // the sender left in the middle: nobody to answer
       result = errorAnswer(500, error, { requestId: null, log });
     }
     // A body that was not read to its end would be taken for the next request on this connection.
     if (current.phase === 'stopping' || !request.complete) response.setHeader('connection', 'close');
+    if (response.destroyed) return;
     response.writeHead(result.status, {
       ...result.headers,
       'content-length': String(Buffer.byteLength(result.body)),
@@ -161,13 +174,17 @@ export function createGraphqlService(options: GraphqlServiceOptions): GraphqlSer
   }
 
   function refuseWhileClosing(): HttpAnswer {
-    const error = new DomainError('SUBGRAPH_UNAVAILABLE', 'The service is stopping.', { retryable: true });
-    return errorAnswer(503, error, { requestId: null, log });
+    return errorAnswer(503, isStopping(), { requestId: null, log });
   }
 
-  async function route(current: Run, request: IncomingMessage): Promise<HttpAnswer> {
+  function replyWhileClosing(): LocalReply {
+    const errors = [toClientError(isStopping(), { requestId: null, log })];
+    return { status: 503, headers: {}, answer: { errors } };
+  }
+
+  async function route(current: Run, request: IncomingMessage, caller: Cancellation): Promise<HttpAnswer> {
     const path = pathOf(request);
-    if (path === GRAPHQL_PATH) return answerGraphql(current, request);
+    if (path === GRAPHQL_PATH) return answerGraphql(current, request, caller);
     const isRead = request.method === 'GET' || request.method === 'HEAD';
     const extra = Object.hasOwn(options.routes ?? {}, path) ? options.routes?.[path] : undefined;
     if (isRead && path === '/health/live') return json(200, { status: 'live' });
@@ -183,7 +200,11 @@ export function createGraphqlService(options: GraphqlServiceOptions): GraphqlSer
     return errorAnswer(404, badRequest('There is nothing at this path.'), { requestId: null, log });
   }
 
-  async function answerGraphql(current: Run, request: IncomingMessage): Promise<HttpAnswer> {
+  async function answerGraphql(
+    current: Run,
+    request: IncomingMessage,
+    caller: Cancellation,
+  ): Promise<HttpAnswer> {
     const asking = { requestId: null, log };
     if (request.method !== 'POST')
       return errorAnswer(405, badRequest('GraphQL is answered over POST.'), asking);
@@ -191,7 +212,7 @@ export function createGraphqlService(options: GraphqlServiceOptions): GraphqlSer
     if (body === null) return errorAnswer(413, badRequest('The body is too large.'), asking);
     const header = request.headers[CONTEXT_HEADER];
     const context = Array.isArray(header) ? header.join(',') : header;
-    return current.graphql.answer({ context, body, origin: originOf(request) });
+    return current.graphql.answer({ context, body, origin: originOf(request), cancellation: caller });
   }
 
   async function start(): Promise<void> {
@@ -238,9 +259,9 @@ export function createGraphqlService(options: GraphqlServiceOptions): GraphqlSer
       });
       return stopping;
     },
-    async call(context, body) {
-      if (!run || run.isClosing || run.phase === 'starting') return refuseWhileClosing();
-      return track(run, run.graphql.answer({ context, body, origin: IN_PROCESS }));
+    call({ context, body, cancellation }) {
+      if (!run || run.isClosing || run.phase === 'starting') return Promise.resolve(replyWhileClosing());
+      return track(run, run.graphql.reply({ context, body, origin: IN_PROCESS, cancellation }));
     },
   };
 }
@@ -252,6 +273,7 @@ function schemaOf({
   resolvers,
 }: Pick<GraphqlServiceOptions, 'name' | 'resolvers'> & { typeDefs: DocumentNode }): GraphQLSchema {
   const schema = buildSubgraphSchema([{ typeDefs, resolvers: resolvers as GraphQLResolverMap<unknown> }]);
+  detachScalars(schema);
   for (const [typeName, fields] of Object.entries(resolvers)) {
     const type = schema.getType(typeName);
     if (!type) throw new Error(`${name} has resolvers for ${typeName}, which its schema does not define`);

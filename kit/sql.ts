@@ -9,7 +9,9 @@ import {
   ignoreLostConnection,
   lend,
   SESSION_LIMITS,
+  STATEMENT_TIMEOUT_MS,
 } from './lending.ts';
+import { borrowWithin, runWithinDeadline, statementTimeoutMs } from './statement-deadline.ts';
 
 /** What runs SQL: a pool, one transaction, or Prisma's transaction client behind an adapter. */
 export interface Sql {
@@ -70,11 +72,30 @@ class SystemPool extends pg.Pool {
   override connect(): Promise<pg.PoolClient>;
   override connect(callback: ConnectCallback): void;
   override connect(callback?: ConnectCallback): Promise<pg.PoolClient> | undefined {
-    const handle = super.connect().then((client) => lend(client, (statement) => client.query(statement)));
+    const limitMs = Number(this.options.statement_timeout ?? STATEMENT_TIMEOUT_MS);
+    const handle = borrowWithin(super.connect()).then((client) => {
+      const run = (statement: pg.QueryConfig) => runFor(client, statement, limitMs);
+      return lend(client, runWithinDeadline(client, run, limitMs));
+    });
     if (!callback) return handle;
     deliverHandle(handle, callback);
     return undefined;
   }
+}
+
+const BEGIN = /^\s*begin\s*$/i;
+
+/** A transaction of a call ends with the call; single statements end by the session's own limit. */
+async function runFor(
+  client: pg.PoolClient,
+  statement: pg.QueryConfig,
+  limitMs: number,
+): Promise<pg.QueryResult> {
+  const timeoutMs = statementTimeoutMs(limitMs);
+  if (timeoutMs === limitMs || !BEGIN.test(statement.text)) return client.query(statement);
+  const text = `BEGIN; SET LOCAL statement_timeout = ${timeoutMs}`;
+  const results = (await client.query(text)) as unknown as pg.QueryResult[];
+  return results[0] as pg.QueryResult;
 }
 
 function sqlOn(on: Pick<pg.PoolClient, 'query'>): Sql {

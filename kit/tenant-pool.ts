@@ -5,6 +5,7 @@
  *     pool.query(…)                              context and statement in one round trip (tenant-query.ts)
  *     pool.connect() … BEGIN                     BEGIN; SET LOCAL app.org_id = '…'; …    also one round trip
  *     ✗ no tenant                                NoTenantError before any byte is sent
+ *     within a call: what is left of its time     statement_timeout, in the same round trip (statement-deadline.ts)
  *
  * Row security reads app.org_id, app.user_id and app.role. Invariants: a setting lives as long as one statement or one
  * transaction; a borrowed connection belongs to one tenant, and comes back clean or not at all (lending.ts).
@@ -20,9 +21,11 @@ import {
   ignoreLostConnection,
   lend,
   SESSION_LIMITS,
+  STATEMENT_TIMEOUT_MS,
   statementOf,
 } from './lending.ts';
 import { transactionOn } from './sql.ts';
+import { borrowWithin, runWithinDeadline, statementTimeoutMs } from './statement-deadline.ts';
 import { prepareContext, TenantQuery } from './tenant-query.ts';
 
 export { createSystemPool, type Sql, sqlOf, transaction } from './sql.ts';
@@ -119,6 +122,7 @@ export class TenantPool extends pg.Pool {
   readonly #onStatement: ((text: string) => void) | undefined;
   readonly #rewrite: (text: string) => string;
   readonly #wrap: boolean;
+  readonly #statementTimeoutMs: number;
   readonly #names = new Map<string, string>();
 
   constructor({ onStatement, rewriteStatement, scope = 'statement', ...options }: TenantPoolOptions) {
@@ -126,6 +130,7 @@ export class TenantPool extends pg.Pool {
     this.#onStatement = onStatement;
     this.#rewrite = rewriteStatement ?? ((text) => text);
     this.#wrap = scope === 'transaction';
+    this.#statementTimeoutMs = Number(options.statement_timeout ?? STATEMENT_TIMEOUT_MS);
     this.on('error', ignoreLostConnection);
   }
 
@@ -165,25 +170,29 @@ export class TenantPool extends pg.Pool {
 
   async #borrow(): Promise<pg.PoolClient> {
     const scope = requireScope();
-    const client = await super.connect();
-    return lend(client, (statement) => {
+    const client = await (this.idleCount > 0 ? super.connect() : borrowWithin(super.connect()));
+    const run = (statement: pg.QueryConfig) => {
       const asking = scopes.getStore();
       if (asking && asking.tenant.orgId !== scope.tenant.orgId) {
         throw new NoTenantError('a transaction was used for another tenant than its own');
       }
       return this.#run(client, statement, scope);
-    });
+    };
+    return lend(client, runWithinDeadline(client, run, this.#statementTimeoutMs));
   }
 
   #run(client: pg.PoolClient, statement: pg.QueryConfig, scope: TenantScope): Promise<pg.QueryResult> {
     this.#onStatement?.(statement.text);
     const begin = BEGIN.exec(statement.text);
-    if (begin) return beginFor(client, begin[0], scope);
+    const timeoutMs = statementTimeoutMs(this.#statementTimeoutMs);
+    if (begin) return beginFor(client, begin[0], scope, timeoutMs);
     const named = this.#named({ ...statement, text: this.#rewrite(statement.text) });
     if (client.getTransactionStatus() !== 'I') return client.query(named);
     return new Promise((resolve, reject) => {
       client.query(
-        new TenantQuery(named, scope, (error, result) => (error ? reject(error) : resolve(result))),
+        new TenantQuery(named, scope, timeoutMs, (error, result) =>
+          error ? reject(error) : resolve(result),
+        ),
       );
     });
   }
@@ -202,8 +211,14 @@ export class TenantPool extends pg.Pool {
 }
 
 /** SET LOCAL and not set_config: Prisma sets the isolation level next, which must come before any query. */
-async function beginFor(client: pg.PoolClient, begin: string, scope: TenantScope): Promise<pg.QueryResult> {
-  const results = (await client.query(`${begin}; ${scope.setLocal}`)) as unknown as pg.QueryResult[];
+async function beginFor(
+  client: pg.PoolClient,
+  begin: string,
+  scope: TenantScope,
+  timeoutMs: number,
+): Promise<pg.QueryResult> {
+  const settings = `${scope.setLocal}; SET LOCAL statement_timeout = ${timeoutMs}`;
+  const results = (await client.query(`${begin}; ${settings}`)) as unknown as pg.QueryResult[];
   return results[0] as pg.QueryResult;
 }
 

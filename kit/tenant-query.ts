@@ -1,9 +1,9 @@
 /**
  * One statement together with its tenant in one round trip.
  *
- *   Bind/Execute taskflow_context(org, user, role)     set_config(…, is_local => true)
- *   Parse?/Bind/Describe/Execute                       the caller's statement
- *   Sync                                               one Sync: both run in one implicit transaction
+ *   Bind/Execute taskflow_context(org, user, role, ms)  set_config(…, is_local => true); ms: statement_timeout
+ *   Parse?/Bind/Describe/Execute                        the caller's statement
+ *   Sync                                                one Sync: both run in one implicit transaction
  *
  * What a connection carries over to its next user is therefore nothing: the settings end with the Sync.
  * This subclasses pg's Query, an internal shape. pg is pinned; at every upgrade run tenant-pool.int.test.ts, and
@@ -14,11 +14,11 @@ import type { TenantScope } from './tenant-pool.ts';
 
 const CONTEXT_STATEMENT = 'taskflow_context';
 const CONTEXT_SQL =
-  "select set_config('app.org_id', $1, true), set_config('app.user_id', $2, true), set_config('app.role', $3, true)";
+  "select set_config('app.org_id', $1, true), set_config('app.user_id', $2, true), set_config('app.role', $3, true), set_config('statement_timeout', $4, true)";
 
 /** Prepares the context statement on a new connection; awaited by the pool before the connection is lent. */
 export async function prepareContext(client: pg.ClientBase): Promise<void> {
-  await client.query({ name: CONTEXT_STATEMENT, text: CONTEXT_SQL, values: ['', '', ''] });
+  await client.query({ name: CONTEXT_STATEMENT, text: CONTEXT_SQL, values: ['', '', '', '0'] });
 }
 
 type Settle = (error: Error | null | undefined, result: pg.QueryResult) => void;
@@ -51,12 +51,14 @@ const asIs = (value: string) => value;
 
 export class TenantQuery extends PgQuery {
   readonly #tenant: TenantScope;
+  readonly #timeoutMs: number;
   /** The first CommandComplete, and the row before it, belong to the context statement. */
   #answersContext = true;
 
-  constructor(config: pg.QueryConfig, tenant: TenantScope, settle: Settle) {
+  constructor(config: pg.QueryConfig, tenant: TenantScope, timeoutMs: number, settle: Settle) {
     super(config, undefined, settle);
     this.#tenant = tenant;
+    this.#timeoutMs = timeoutMs;
     // The simple protocol has no Bind, and would accept several statements in one text.
     this.queryMode = 'extended';
   }
@@ -65,7 +67,7 @@ export class TenantQuery extends PgQuery {
     connection.bind({
       portal: '',
       statement: CONTEXT_STATEMENT,
-      values: this.#tenant.values,
+      values: [...this.#tenant.values, String(this.#timeoutMs)],
       binary: false,
       valueMapper: asIs,
     });

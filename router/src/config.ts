@@ -80,6 +80,25 @@ export const variables = {
     'Proxies in front of the router whose X-Forwarded-For entries are believed.',
   ),
   ROUTER_SUBGRAPH_TIMEOUT_MS: int(5_000, { min: 1 }).describe('Longest wait for one call to a subgraph.'),
+  ROUTER_SUBGRAPH_TIMEOUTS_MS: text('').describe(
+    'The same for single subgraphs: "task=2000,notification=1000".',
+  ),
+  ROUTER_OPERATION_TIMEOUT_MS: int(10_000, { min: 1 }).describe(
+    'Longest time for one operation, all its calls together; each subgraph is told what is left.',
+  ),
+  ROUTER_SUBGRAPH_RETRIES_MAX: int(1, { max: 2 }).describe(
+    'Further attempts at a read that failed on its way to a subgraph; 0 = none.',
+  ),
+  ROUTER_BREAKER_FAILURES_PERCENT: int(50, { max: 100 }).describe(
+    'Share of failed calls within ten seconds at which a subgraph is left alone for a while; 0 = never.',
+  ),
+  ROUTER_BREAKER_OPEN_MS: int(5_000, { min: 1 }).describe('For how long, before one call is tried.'),
+  ROUTER_DEDUPE: choice(['on', 'off'], 'on').describe(
+    'Whether equal reads of one viewer that are under way at the same time are one call to a subgraph.',
+  ),
+  ROUTER_SUBGRAPH_WAITING_MAX: int(1_000).describe(
+    'Calls that may wait for a connection to one subgraph; further ones are refused.',
+  ),
   ROUTER_SUBGRAPH_CONNECTIONS_MAX: int(128, { min: 1 }).describe('Connections to each subgraph, at most.'),
   ROUTER_PLANS_MAX: int(2_000, { min: 1 }).describe('Query plans kept, at most.'),
   ROUTER_PERSISTED_BYTES_MAX: int(16_777_216).describe(
@@ -152,6 +171,12 @@ export interface RouterConfig {
   landing: boolean;
   proxyHops: number;
   subgraphTimeoutMs: number;
+  subgraphTimeoutsMs: Readonly<Record<string, number>>;
+  operationTimeoutMs: number;
+  subgraphRetriesMax: number;
+  breaker: { failuresPercent: number; openMs: number };
+  isDeduplicating: boolean;
+  subgraphWaitingMax: number;
   subgraphConnectionsMax: number;
   plansMax: number;
   persistedBytesMax: number;
@@ -180,7 +205,11 @@ const CREDENTIAL_FIELDS = [
 export function readRouterConfig(env: NodeJS.ProcessEnv): RouterConfig {
   const values = readConfig('router', variables, { ...env, ROUTER_PORT: env.ROUTER_PORT || env.PORT });
   const isAnonymous = values.ROUTER_ANONYMOUS;
-  const problems = [...cookieProblems(values), ...supergraphProblems(values)];
+  const problems = [
+    ...cookieProblems(values),
+    ...supergraphProblems(values),
+    ...timeoutsOf(values.ROUTER_SUBGRAPH_TIMEOUTS_MS).problems,
+  ];
   if (problems.length > 0) throw new ConfigError('router', problems);
   return Object.freeze({
     ...servingOf(values),
@@ -206,6 +235,8 @@ export function anonymousConfig(env: NodeJS.ProcessEnv): RouterConfig {
 const ANONYMOUS_DEFAULTS = {
   LOG_LEVEL: 'warn',
   ROUTER_SUBGRAPH_TIMEOUT_MS: '30000',
+  ROUTER_OPERATION_TIMEOUT_MS: '60000',
+  ROUTER_SUBGRAPH_WAITING_MAX: '10000',
   ROUTER_SUBGRAPH_CONNECTIONS_MAX: '256',
   ROUTER_BODY_BYTES_MAX: '4194304',
   ROUTER_DOCUMENT_BYTES_MAX: '524288',
@@ -247,6 +278,18 @@ function supergraphProblems({ ROUTER_SUPERGRAPH_URL: url }: Values): string[] {
   return ['ROUTER_SUPERGRAPH_URL: expected a http or https URL'];
 }
 
+/** Each entry is `<subgraph>=<milliseconds>`. */
+function timeoutsOf(text: string): { timeouts: Record<string, number>; problems: string[] } {
+  const timeouts: Record<string, number> = {};
+  const problems: string[] = [];
+  for (const entry of text.split(',').filter((part) => part.trim() !== '')) {
+    const [, name, ms] = /^\s*([\w-]+)\s*=\s*([1-9]\d{0,6})\s*$/.exec(entry) ?? [];
+    if (name && ms) timeouts[name] = Number(ms);
+    else problems.push('ROUTER_SUBGRAPH_TIMEOUTS_MS: expected "<subgraph>=<milliseconds>", comma-separated');
+  }
+  return { timeouts, problems };
+}
+
 const originsOf = (text: string): string[] =>
   text
     .split(',')
@@ -270,6 +313,15 @@ function servingOf(values: Values) {
     landing: isDevelopment && !values.ROUTER_ANONYMOUS,
     proxyHops: values.ROUTER_PROXY_HOPS,
     subgraphTimeoutMs: values.ROUTER_SUBGRAPH_TIMEOUT_MS,
+    subgraphTimeoutsMs: timeoutsOf(values.ROUTER_SUBGRAPH_TIMEOUTS_MS).timeouts,
+    operationTimeoutMs: values.ROUTER_OPERATION_TIMEOUT_MS,
+    subgraphRetriesMax: values.ROUTER_SUBGRAPH_RETRIES_MAX,
+    breaker: {
+      failuresPercent: values.ROUTER_BREAKER_FAILURES_PERCENT,
+      openMs: values.ROUTER_BREAKER_OPEN_MS,
+    },
+    isDeduplicating: values.ROUTER_DEDUPE === 'on',
+    subgraphWaitingMax: values.ROUTER_SUBGRAPH_WAITING_MAX,
     subgraphConnectionsMax: values.ROUTER_SUBGRAPH_CONNECTIONS_MAX,
     plansMax: values.ROUTER_PLANS_MAX,
     persistedBytesMax: values.ROUTER_PERSISTED_BYTES_MAX,

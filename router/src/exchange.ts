@@ -5,6 +5,7 @@
 
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import { Cancellation } from '@taskflow/kit/cancellation';
 import type { EstablishedTokens, Viewer } from '@taskflow/kit/identity';
 import type { DocumentNode, GraphQLError, GraphQLFormattedError, OperationDefinitionNode } from 'graphql';
 import type { Caller } from './callers.ts';
@@ -139,6 +140,8 @@ export interface Exchange {
   readonly extensions: Record<string, unknown>;
   /** Headers that every answer to this exchange carries (request id, CORS). */
   readonly answerHeaders: Record<string, string>;
+  /** Cancelled when the client has gone before its answer; calls of mutations go on all the same. */
+  readonly cancellation: Cancellation;
   /** Called once with the finished answer. */
   readonly onAnswered: ((answer: Answer) => void)[];
 }
@@ -170,6 +173,7 @@ export function createExchange(
     charge: null,
     extensions: {},
     answerHeaders: {},
+    cancellation: new Cancellation(),
     onAnswered: [],
   };
 }

@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { createLog } from '@taskflow/kit/log';
 import { describe, expect, it } from 'vitest';
 import { readRouterConfig } from './config.ts';
+import { createBreakers } from './gateway/breakers.ts';
+import { createFlights } from './gateway/flights.ts';
 import { answerStages, callStages, type PipelineDeps, requestStages } from './pipeline.ts';
+import { createEpochs } from './scope.ts';
 
 const log = createLog({ process: 'test', level: 'silent' });
 const deps: PipelineDeps = {
@@ -16,7 +19,10 @@ const deps: PipelineDeps = {
   tokens: { verify: async () => null },
   log,
 };
-const lists = [requestStages(deps), callStages(deps), answerStages(deps)];
+const { config } = deps;
+const flights = createFlights({ epochs: createEpochs(), isSigned: true });
+const breakers = createBreakers({ limits: { ...config.breaker, callsMax: 1 }, log });
+const lists = [requestStages(deps), callStages({ config, flights, breakers }), answerStages(deps)];
 const names = lists.flat().map((stage) => stage.name);
 
 describe('the pipeline', () => {
@@ -43,8 +49,11 @@ describe('the pipeline', () => {
       'cost-charge',
       'count-calls',
       'execute',
-      'sign-context',
       'call-deadline',
+      'share-in-flight',
+      'circuit-breaker',
+      'retry',
+      'sign-context',
       'cost-settle',
       'mask-errors',
       'set-cookies',

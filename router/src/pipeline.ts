@@ -17,7 +17,9 @@ import { type Cookies, createCookies } from './cookies.ts';
 import { type Buckets, createBuckets } from './cost/buckets.ts';
 import { createCosts } from './cost/costs.ts';
 import { type Answer, type AnswerBody, type Exchange, Refusal } from './exchange.ts';
+import type { Breakers } from './gateway/breakers.ts';
 import { createDocuments, type Documents } from './gateway/documents.ts';
+import type { Flights } from './gateway/flights.ts';
 import { createPersistedDocuments } from './gateway/persisted-documents.ts';
 import type { SubgraphAnswer, SubgraphCall } from './gateway/subgraph-calls.ts';
 import type { Supergraph } from './gateway/supergraph.ts';
@@ -29,6 +31,7 @@ import { createAuthenticate } from './stages/authenticate.ts';
 import { createBodyLimits } from './stages/body-limits.ts';
 import { createCacheHeaders } from './stages/cache-headers.ts';
 import { createCallDeadline } from './stages/call-deadline.ts';
+import { createCircuitBreaker } from './stages/circuit-breaker.ts';
 import { createCookieStage } from './stages/cookies.ts';
 import { createCorsCsrf } from './stages/cors-csrf.ts';
 import { createCostCharge } from './stages/cost-charge.ts';
@@ -40,7 +43,9 @@ import { createOperationLimits } from './stages/operation-limits.ts';
 import { createParseValidate, InvalidOperation } from './stages/parse-validate.ts';
 import { createPersistedQueries } from './stages/persisted-queries.ts';
 import { createRequestId } from './stages/request-id.ts';
+import { createRetry } from './stages/retry.ts';
 import { createSetCookies } from './stages/set-cookies.ts';
+import { createShareInFlight } from './stages/share-in-flight.ts';
 import { createContextSigner, createSignContext } from './stages/sign-context.ts';
 import type { AccessToken, TokenVerifier } from './tokens.ts';
 
@@ -121,11 +126,28 @@ export function requestStages({
   ];
 }
 
-export function callStages({ config }: Pick<PipelineDeps, 'config'>): CallStage[] {
-  const { keyRings, subgraphTimeoutMs } = config;
+export interface CallDeps {
+  config: RouterConfig;
+  flights: Flights;
+  breakers: Breakers;
+}
+
+export function callStages({ config, flights, breakers }: CallDeps): CallStage[] {
+  const { keyRings, limits } = config;
   return [
+    createCallDeadline({
+      timeoutMs: config.subgraphTimeoutMs,
+      timeoutsMs: config.subgraphTimeoutsMs,
+      operationTimeoutMs: config.operationTimeoutMs,
+    }),
+    ...(config.isDeduplicating ? [createShareInFlight({ flights })] : []),
+    createCircuitBreaker({ breakers }),
+    createRetry({
+      retriesMax: config.subgraphRetriesMax,
+      knowsKeys: keyRings !== null,
+      credentialFields: limits.credentialFields,
+    }),
     ...(keyRings ? [createSignContext({ keyRings, establishingSubgraph: 'user' })] : []),
-    createCallDeadline({ timeoutMs: subgraphTimeoutMs }),
   ];
 }
 

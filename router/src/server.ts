@@ -16,8 +16,9 @@ import { createCallerVerifier } from './callers.ts';
 import { type CallCounter, createCallCounter } from './calls.ts';
 import type { RouterConfig } from './config.ts';
 import { type Buckets, createBuckets } from './cost/buckets.ts';
+import { type Calling, createCalling } from './gateway/calling.ts';
 import { createDocuments } from './gateway/documents.ts';
-import { createSubgraphCalls } from './gateway/subgraph-calls.ts';
+import type { LocalSubgraphs } from './gateway/local-transport.ts';
 import { createSupergraph, type Supergraph } from './gateway/supergraph.ts';
 import { createFileSource, createUrlSource } from './gateway/supergraph-source.ts';
 import { createValidation } from './gateway/validation.ts';
@@ -26,7 +27,7 @@ import { createRouterHealth, type RouterHealth } from './health.ts';
 import { answerTo, clientAddressOf, exchangeOf, send, urlOf } from './http.ts';
 import { createKeySet, type KeySet } from './key-set.ts';
 import { createLanding, type DemoPeople, type Landing } from './landing/landing.ts';
-import { callStages, cookiesOf, createPipeline, GRAPHQL_PATH, type Pipeline } from './pipeline.ts';
+import { cookiesOf, createPipeline, GRAPHQL_PATH, type Pipeline } from './pipeline.ts';
 import type { PolicyHook } from './policies.ts';
 import { createNoRevocation, createRevocation, type Revocation } from './revocation.ts';
 import { createSubscriptionSocket, type SubscriptionSocket } from './subscriptions/socket.ts';
@@ -51,17 +52,18 @@ export interface RouterDeps {
   policies?: PolicyHook;
   /** Whom a visitor of the development page may sign in as. */
   demo?: DemoPeople;
+  /** Subgraphs of this process, by name: called without HTTP. */
+  localSubgraphs?: LocalSubgraphs;
 }
 
 const DRAIN_DEADLINE_MS = 10_000;
-/** Below the 65 s at which subgraphs close an idle connection. */
-const SUBGRAPH_KEEP_ALIVE_MS = 30_000;
-/** An answer larger than this is a bug of a subgraph, not a page of anything. */
-const SUBGRAPH_ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+/** Below the 65 s at which the user service closes an idle connection. */
+const KEEP_ALIVE_MS = 30_000;
 
 interface Parts {
   log: Log;
   dispatcher: Agent;
+  calling: Calling;
   redis: RedisConnections | null;
   live: Live | null;
   /** Absent without accounts, and without Redis. */
@@ -140,6 +142,7 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
     await parts.buckets.stop();
     await parts.live?.close();
     await parts.redis?.close();
+    await parts.calling.close();
     await parts.dispatcher.destroy();
     log.info('router has stopped');
   }
@@ -178,12 +181,11 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
   const log = deps.log ?? createLog({ process: 'router', level: config.logLevel });
   const dispatcher = new Agent({
     connections: config.subgraphConnectionsMax,
-    keepAliveTimeout: SUBGRAPH_KEEP_ALIVE_MS,
-    maxResponseSize: SUBGRAPH_ANSWER_BYTES_MAX,
+    keepAliveTimeout: KEEP_ALIVE_MS,
   });
-  const call = createSubgraphCalls({ stages: callStages({ config }), dispatcher, log });
   const documents = createDocuments();
   const validation = createValidation(config.introspection);
+  const calling = createCalling({ config, local: deps.localSubgraphs, log });
   const supergraph = createSupergraph({
     ...sourceOf(config, dispatcher, log),
     answers: createAnswerCheck(dispatcher),
@@ -192,7 +194,7 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
     plansMax: config.plansMax,
     // A supergraph of somebody else's has meanings of its own for these names.
     scalars: config.keyRings ? Object.values(scalars) : [],
-    call,
+    call: calling.call,
     log,
   });
   const { redisUrl, subgraphUrls } = config;
@@ -232,6 +234,7 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
   return {
     log,
     dispatcher,
+    calling,
     redis,
     live,
     calls,

@@ -1,14 +1,19 @@
-// Calls from the router to its subgraphs over HTTP.
+// Calls from the router to its subgraphs.
 //
-// A call passes the call stages (sign-context, call-deadline), then one pooled keep-alive connection. Nothing a
-// client sent as a header travels on: a call carries the headers written here and by the call stages, no other.
+//   request ─▶ share-in-flight ─▶ call-deadline ─▶ circuit-breaker ─▶ retry ─▶ sign-context ─▶ transport
+//                   │ joined                          │ open                                    ├ http-transport
+//   answer  ◀───────┘                 refused ◀───────┘                                         └ local-transport
+//
+// Nothing a client sent as a header travels on: a call carries the headers written here and by the call stages, no other.
 // Failures leave as coded errors with a safe sentence; what really happened is logged here, once.
 
+import type { Cancellation } from '@taskflow/kit/cancellation';
 import type { Log } from '@taskflow/kit/log';
 import { GraphQLError } from 'graphql';
-import { type Dispatcher, errors as undiciErrors } from 'undici';
 import type { Exchange } from '../exchange.ts';
 import type { CallStage } from '../pipeline.ts';
+import { type Epochs, tenantOf } from '../scope.ts';
+import { CallFailure } from './call-failure.ts';
 
 /** The GraphQL request a plan fetch sends. */
 export interface SubgraphRequest {
@@ -27,143 +32,116 @@ export interface SubgraphAnswer {
   extensions?: Record<string, unknown> | undefined;
 }
 
-/** One call on its way to a subgraph; call stages may add headers and set the signal. */
+/** One call on its way to a subgraph. */
 export interface SubgraphCall {
   readonly subgraph: string;
   readonly url: URL;
   readonly exchange: Exchange;
   readonly request: SubgraphRequest;
-  /** The exact bytes that are sent, and signed. */
-  readonly body: Buffer;
-  readonly headers: Record<string, string>;
-  signal: AbortSignal | null;
-  /** Headers of the answer, lower-cased, once there is one. */
+  /** What is sent with it; call stages add to it. */
+  headers: Record<string, string>;
+  /** When it is given up, as performance.now() tells it; `call-deadline` says it. */
+  deadlineAt: number;
+  /** Nobody waits for the answer any more. */
+  cancellation: Cancellation;
+  /** Of the answer, lower-cased, once there is one. */
   answerHeaders: Record<string, string | string[] | undefined>;
+  /** The answer as it came over the wire, for those who share it; null when it came as an object. */
+  answerText: string | null;
 }
 
+/** The answer is a fresh graph of objects every time, owned by the caller: data of others is merged into it. */
 export type CallSubgraph = (
   exchange: Exchange,
   subgraph: { name: string; url: string },
   request: SubgraphRequest,
 ) => Promise<SubgraphAnswer>;
 
+/** Sends one call and reads its answer. Rejects with a CallFailure. */
+export type Transport = (call: SubgraphCall) => Promise<SubgraphAnswer>;
+
 export interface SubgraphCallOptions {
   stages: readonly CallStage[];
-  /** Pooled keep-alive connections, owned (and closed) by the caller. */
-  dispatcher: Dispatcher;
+  transport: Transport;
+  /** Moved by every call that may change something. */
+  epochs: Epochs;
   log: Log;
 }
 
 /** Rejects with a GraphQLError coded SUBGRAPH_UNAVAILABLE or TIMEOUT; GraphQL errors of the subgraph are data. */
-export function createSubgraphCalls({ stages, dispatcher, log }: SubgraphCallOptions): CallSubgraph {
+export function createSubgraphCalls({ stages, transport, epochs, log }: SubgraphCallOptions): CallSubgraph {
   const urls = new Map<string, URL>();
   const urlOf = (address: string) => {
     const known = urls.get(address) ?? new URL(address);
     urls.set(address, known);
     return known;
   };
-  const send = (call: SubgraphCall) => post(dispatcher, call);
-  const run = stages.reduceRight<(call: SubgraphCall) => Promise<SubgraphAnswer>>(
-    (next, stage) => (call) => stage.run(call, next),
-    send,
-  );
+  const run = stages.reduceRight<Transport>((next, stage) => (call) => stage.run(call, next), transport);
 
-  return async (exchange, subgraph, request) => {
+  async function answerOf(
+    exchange: Exchange,
+    subgraph: { name: string; url: string },
+    request: SubgraphRequest,
+  ) {
     try {
       return await run({
         subgraph: subgraph.name,
         url: urlOf(subgraph.url),
         exchange,
         request,
-        body: Buffer.from(request.body),
         headers: { 'content-type': 'application/json', accept: ACCEPT, 'x-request-id': exchange.requestId },
-        signal: null,
+        deadlineAt: Number.POSITIVE_INFINITY,
+        cancellation: exchange.cancellation,
         answerHeaders: {},
+        answerText: null,
       });
     } catch (error) {
-      log.warn(
-        { err: error, subgraph: subgraph.name, requestId: exchange.requestId },
-        'a call to a subgraph failed',
-      );
-      throw codedError(error, isRetryable(exchange, error));
+      if (!(error instanceof CallFailure && error.isExpected)) {
+        const { requestId } = exchange;
+        log.warn({ err: error, subgraph: subgraph.name, requestId }, 'a call to a subgraph failed');
+      }
+      throw codedError(error, isRepeatable(exchange, error));
+    }
+  }
+
+  return async (exchange, subgraph, request) => {
+    if (request.isRead) return answerOf(exchange, subgraph, request);
+    epochs.move(tenantOf(exchange));
+    try {
+      return await answerOf(exchange, subgraph, request);
+    } finally {
+      // Of the viewer whom it may have established.
+      epochs.move(tenantOf(exchange));
     }
   };
 }
 
 const ACCEPT = 'application/graphql-response+json, application/json;q=0.9';
 
-/** Thrown when a subgraph answered something that is no GraphQL answer. The message is for the log. */
-export class BadSubgraphAnswer extends Error {
-  override readonly name = 'BadSubgraphAnswer';
-}
-
-async function post(dispatcher: Dispatcher, call: SubgraphCall): Promise<SubgraphAnswer> {
-  try {
-    return await postOnce(dispatcher, call);
-  } catch (error) {
-    // A kept-alive connection may be closed by the other side at the moment it is used. Reads are sent again, once.
-    if (!(error instanceof undiciErrors.SocketError) || !call.request.isRead) throw error;
-    return postOnce(dispatcher, call);
-  }
-}
-
-async function postOnce(dispatcher: Dispatcher, call: SubgraphCall): Promise<SubgraphAnswer> {
-  const { url } = call;
-  const response = await dispatcher.request({
-    origin: url.origin,
-    path: url.pathname + url.search,
-    method: 'POST',
-    headers: call.headers,
-    body: call.body,
-    signal: call.signal,
-  });
-  call.answerHeaders = response.headers;
-  const text = await response.body.text();
-  const answer = graphqlAnswer(text);
-  if (!answer)
-    throw new BadSubgraphAnswer(`HTTP ${response.statusCode}, ${text.length} characters, no GraphQL answer`);
-  // 401 to a caller the router has authenticated means that the subgraph does not accept the router itself.
-  if (response.statusCode === 401 && call.exchange.viewer) {
-    throw new BadSubgraphAnswer('the subgraph refused the signed context');
-  }
-  return answer;
-}
-
-function graphqlAnswer(text: string): SubgraphAnswer | null {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (typeof parsed !== 'object' || parsed === null) return null;
-  const { data, errors } = parsed as { data?: unknown; errors?: unknown };
-  if (errors !== undefined && !Array.isArray(errors)) return null;
-  if (data === undefined && errors === undefined) return null;
-  if (data !== undefined && typeof data !== 'object') return null;
-  return parsed as SubgraphAnswer;
-}
-
-function isRetryable(exchange: Exchange, error: unknown): boolean {
-  const neverSent = (error as { code?: unknown }).code === 'ECONNREFUSED';
+/** May the client send its operation again? */
+function isRepeatable(exchange: Exchange, error: unknown): boolean {
+  const neverSent = error instanceof CallFailure && error.wasNeverSent;
   const operation = exchange.prepared?.operation.operation;
   return neverSent || operation !== 'mutation' || exchange.headers['idempotency-key'] !== undefined;
 }
 
 function codedError(error: unknown, retryable: boolean): GraphQLError {
   if (error instanceof GraphQLError) return error;
-  const isTimeout =
-    (error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError')) ||
-    error instanceof undiciErrors.HeadersTimeoutError ||
-    error instanceof undiciErrors.BodyTimeoutError;
+  const failure = error instanceof CallFailure ? error : null;
   const advice = retryable ? 'Please try again.' : UNKNOWN_OUTCOME;
-  return isTimeout
-    ? new GraphQLError(`A part of the service took too long to answer. ${advice}`, {
-        extensions: { code: 'TIMEOUT', retryable },
-      })
-    : new GraphQLError(`A part of the service is unavailable for a moment. ${advice}`, {
-        extensions: { code: 'SUBGRAPH_UNAVAILABLE', retryable },
-      });
+  if (failure?.kind === 'late' || failure?.kind === 'cancelled') {
+    return new GraphQLError(`A part of the service took too long to answer. ${advice}`, {
+      extensions: { code: 'TIMEOUT', retryable },
+    });
+  }
+  const retryAfterMs = failure?.retryAfterMs;
+  return new GraphQLError(`A part of the service is unavailable for a moment. ${advice}`, {
+    extensions: {
+      code: 'SUBGRAPH_UNAVAILABLE',
+      retryable,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    },
+  });
 }
 
 /** For a mutation that was cut off in the middle and carried no key. */

@@ -1,4 +1,4 @@
-// needs       a call to a subgraph: its exact bytes, and the viewer of its exchange
+// needs       a call to a subgraph: its exact bytes, its deadline, and the viewer of its exchange
 // adds        header taskflow-context; viewer (for the calls that follow) and establishedTokens of a credential mutation
 // may answer  SUBGRAPH_UNAVAILABLE (no key for that subgraph: no call is sent)
 
@@ -12,14 +12,16 @@ import {
 } from '@taskflow/kit/identity';
 import { rootFieldsOf } from '@taskflow/kit/service-context';
 import type { Exchange } from '../exchange.ts';
+import type { SubgraphAnswer, SubgraphCall, Transport } from '../gateway/subgraph-calls.ts';
 import type { CallStage } from '../pipeline.ts';
 
 export interface ContextSigner {
   /** The context of one call over exactly these bytes. Throws when there is no key for the subgraph. */
-  sign(exchange: Exchange, subgraph: string, bytes: string | Buffer, more?: CookieClaims): string;
+  sign(exchange: Exchange, subgraph: string, bytes: string | Buffer, more?: CallClaims): string;
 }
 
 type CookieClaims = Pick<ContextClaims, 'tokensAsCookies' | 'refreshToken'>;
+type CallClaims = CookieClaims & Pick<ContextClaims, 'deadlineMs'>;
 
 export interface SignContextDeps {
   keyRings: Readonly<Record<string, KeyRing>>;
@@ -41,28 +43,44 @@ export function createSignContext(deps: SignContextDeps): CallStage {
   const signer = createContextSigner(deps);
   return {
     name: 'sign-context',
-    async run(call, next) {
-      const { exchange, subgraph, body } = call;
-      const cookies = subgraph === deps.establishingSubgraph ? cookieClaimsOf(exchange) : {};
-      call.headers[CONTEXT_HEADER] = signer.sign(exchange, subgraph, body, cookies);
-      const answer = await next(call);
-      const established = call.answerHeaders[ESTABLISHED_HEADER];
-      const ring = deps.keyRings[subgraph];
-      if (typeof established === 'string' && ring && subgraph === deps.establishingSubgraph) {
-        if (exchange.prepared?.operation.operation === 'mutation') {
-          const { viewer, tokens } = verifyEstablished(ring, established);
-          exchange.viewer = viewer;
-          if (exchange.cookies && tokens) exchange.establishedTokens = tokens;
-        }
-      }
-      return answer;
+    run(call, next) {
+      const { exchange, subgraph, request } = call;
+      const mayEstablish = subgraph === deps.establishingSubgraph && isMutation(exchange);
+      const cookies = mayEstablish ? cookieClaimsOf(exchange) : {};
+      const claims = { ...cookies, deadlineMs: deadlineOf(call) };
+      call.headers[CONTEXT_HEADER] = signer.sign(exchange, subgraph, request.body, claims);
+      return mayEstablish ? establishing(call, next) : next(call);
     },
   };
+
+  async function establishing(call: SubgraphCall, next: Transport): Promise<SubgraphAnswer> {
+    const answer = await next(call);
+    const established = call.answerHeaders[ESTABLISHED_HEADER];
+    const ring = deps.keyRings[call.subgraph];
+    if (typeof established === 'string' && ring) {
+      const { viewer, tokens } = verifyEstablished(ring, established);
+      call.exchange.viewer = viewer;
+      if (call.exchange.cookies && tokens) call.exchange.establishedTokens = tokens;
+    }
+    return answer;
+  }
+}
+
+const isMutation = ({ prepared }: Exchange) => prepared?.operation.operation === 'mutation';
+
+/** The subgraph gives up a little sooner than the router, so that its word of what became of a change still arrives. */
+const HEAD_START_MAX_MS = 100;
+const HEAD_START_SHARE = 0.1;
+
+function deadlineOf({ deadlineAt }: SubgraphCall): number | undefined {
+  const leftMs = deadlineAt - performance.now();
+  if (leftMs === Number.POSITIVE_INFINITY) return undefined;
+  return Math.max(1, Math.floor(leftMs - Math.min(HEAD_START_MAX_MS, leftMs * HEAD_START_SHARE)));
 }
 
 /** The refresh token goes where it is exchanged, and nowhere else. */
 function cookieClaimsOf({ cookies, prepared }: Exchange): CookieClaims {
-  if (!cookies || prepared?.operation.operation !== 'mutation') return {};
+  if (!cookies || !prepared) return {};
   const isRefreshing = rootFieldsOf(prepared.document, prepared.operation.name?.value).includes(
     'tokenRefresh',
   );

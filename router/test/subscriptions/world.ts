@@ -18,16 +18,15 @@ import { createLog } from '@taskflow/kit/log';
 import type { RequestContext } from '@taskflow/kit/service';
 import { createGraphqlService, type GraphqlService } from '@taskflow/kit/service';
 import { GraphQLError, parse } from 'graphql';
-import { Agent } from 'undici';
 import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { COSTS_OFF } from '../../../tests/kit/limits.ts';
 import { readRouterConfig } from '../../src/config.ts';
 import { Refusal } from '../../src/exchange.ts';
+import { createCalling } from '../../src/gateway/calling.ts';
 import { loadSupergraph } from '../../src/gateway/loaded-supergraph.ts';
-import { createSubgraphCalls } from '../../src/gateway/subgraph-calls.ts';
 import { answerTo, exchangeOf, send } from '../../src/http.ts';
-import { callStages, createPipeline } from '../../src/pipeline.ts';
+import { createPipeline } from '../../src/pipeline.ts';
 import type { RevocationReason } from '../../src/revocation.ts';
 import { createSubscriptionSocket, type SubscriptionSocketOptions } from '../../src/subscriptions/socket.ts';
 import type { AccessToken } from '../../src/tokens.ts';
@@ -131,7 +130,6 @@ export async function aWorld(options: Partial<SubscriptionSocketOptions['config'
   let task = await taskOn(0);
   const taskPort = Number(new URL(task.url).port);
   const user = await aSubgraph('user', USER_SDL, USER_RESOLVERS, 0, userCalls);
-  const dispatcher = new Agent();
   const ring = parseKeyRing(CONTEXT_KEY);
   const origins = ['https://allowed.test'];
   const config = {
@@ -139,11 +137,12 @@ export async function aWorld(options: Partial<SubscriptionSocketOptions['config'
     keyRings: { task: ring, user: ring },
     corsOrigins: origins,
   };
+  const calling = createCalling({ config, log });
   const supergraph = await loadSupergraph({
     sdl: supergraphSdl(),
     subgraphUrls: { task: `${task.url}/graphql`, user: `${user.url}/graphql` },
     plansMax: 100,
-    call: createSubgraphCalls({ stages: callStages({ config }), dispatcher, log }),
+    call: calling.call,
     log,
   });
   const revoked = new Map<string, RevocationReason>();
@@ -184,7 +183,7 @@ export async function aWorld(options: Partial<SubscriptionSocketOptions['config'
     await sockets.stop();
     server.closeAllConnections();
     server.close();
-    await Promise.all([task.stop(), user.stop(), dispatcher.destroy()]);
+    await Promise.all([task.stop(), user.stop(), calling.close()]);
   });
 
   const world: World = {

@@ -1,0 +1,62 @@
+// Everything around the calls to subgraphs, put together: stages, transports, what they share, and what /health tells of it.
+
+import type { Log } from '@taskflow/kit/log';
+import type { RouterConfig } from '../config.ts';
+import { callStages } from '../pipeline.ts';
+import { createEpochs, type Epochs } from '../scope.ts';
+import { type BreakerStatus, createBreakers } from './breakers.ts';
+import { createFlights, type Flights } from './flights.ts';
+import { createHttpTransport } from './http-transport.ts';
+import { createLocalTransport, type LocalSubgraphs } from './local-transport.ts';
+import { type CallSubgraph, createSubgraphCalls, type Transport } from './subgraph-calls.ts';
+
+export interface Calling {
+  readonly call: CallSubgraph;
+  readonly epochs: Epochs;
+  status(): CallingStatus;
+  close(): Promise<void>;
+}
+
+export interface CallingStatus {
+  /** By subgraph; those that were called at least once. */
+  breakers: Record<string, BreakerStatus>;
+  reads: ReturnType<Flights['status']>;
+}
+
+/** Below the 65 s at which subgraphs close an idle connection. */
+const KEEP_ALIVE_MS = 30_000;
+/** An answer larger than this is a bug of a subgraph, not a page of anything. */
+const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+
+export function createCalling(options: {
+  config: RouterConfig;
+  /** Those of this process, by name: called without HTTP. */
+  local?: LocalSubgraphs | undefined;
+  log: Log;
+}): Calling {
+  const { config, local, log } = options;
+  const epochs = createEpochs();
+  const flights = createFlights({ epochs, isSigned: config.keyRings !== null });
+  const { subgraphConnectionsMax: connectionsMax, subgraphWaitingMax: waitingMax } = config;
+  const breakers = createBreakers({
+    limits: { ...config.breaker, callsMax: connectionsMax + waitingMax },
+    log,
+  });
+  const http = createHttpTransport({
+    connectionsMax,
+    keepAliveMs: KEEP_ALIVE_MS,
+    answerBytesMax: ANSWER_BYTES_MAX,
+  });
+  const inProcess = local ? createLocalTransport(local) : null;
+  const transport: Transport = (call) => (inProcess?.has(call) ? inProcess : http).send(call);
+  const stages = callStages({ config, flights, breakers });
+  return {
+    call: createSubgraphCalls({ stages, transport, epochs, log }),
+    epochs,
+    status: () => ({ breakers: breakers.status(), reads: flights.status() }),
+    async close() {
+      breakers.stop();
+      await http.close();
+    },
+  };
+}

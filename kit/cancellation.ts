@@ -23,7 +23,10 @@ export class Cancellation {
 
   /** Told at once when it has happened already. */
   onCancel(listener: () => void): void {
-    if (this.#isCancelled) return listener();
+    if (this.#isCancelled) {
+      listener();
+      return;
+    }
     this.#listeners ??= new Set();
     this.#listeners.add(listener);
   }

@@ -142,6 +142,8 @@ export interface Exchange {
   readonly answerHeaders: Record<string, string>;
   /** Cancelled when the client has gone before its answer; calls of mutations go on all the same. */
   readonly cancellation: Cancellation;
+  /** Why the stock executor ran the operation; null: it did not. */
+  fallback: string | null;
   /** Called once with the finished answer. */
   readonly onAnswered: ((answer: Answer) => void)[];
 }
@@ -174,6 +176,7 @@ export function createExchange(
     extensions: {},
     answerHeaders: {},
     cancellation: new Cancellation(),
+    fallback: null,
     onAnswered: [],
   };
 }

@@ -14,6 +14,8 @@ import type { Supergraph, SupergraphStatus } from './gateway/supergraph.ts';
 export interface RouterHealthReport extends HealthReport {
   /** The version in use, and what was refused and why; null before the start. */
   supergraph: SupergraphStatus | null;
+  /** Operations that the stock executor ran since this supergraph was loaded, by the reason why. */
+  fallbacks: Record<string, number>;
 }
 
 export interface RouterHealth {
@@ -37,7 +39,9 @@ export function createRouterHealth(deps: RouterHealthDeps): RouterHealth {
   const everUp = new Set<string>();
 
   async function report(): Promise<RouterHealthReport> {
-    const told = { ...(await health.report()), supergraph: supergraphStatus(deps.supergraph) };
+    const supergraph = supergraphStatus(deps.supergraph);
+    const fallbacks = supergraph ? Object.fromEntries(deps.supergraph.current().fallbacks) : {};
+    const told = { ...(await health.report()), supergraph, fallbacks };
     for (const [name, part] of Object.entries(told.parts)) if (part.status === 'up') everUp.add(name);
     return isCutOff(told) ? { ...told, status: 'unhealthy' } : told;
   }

@@ -1,112 +1,135 @@
-// From a plan to what executes it.
+// From a document to what executes it.
 //
-//   document ─plan, once─▶ CompiledOperation ─▶ Variant { steps of the plan, writer of the answer } ─▶ execute
+//   document ─▶ CompiledOperation ─▶ Variant { plan, its steps, writer of the answer } ─▶ execute
+//                                       one per combination of the booleans that @skip and @include read
 //
-// A document whose @skip or @include read variables has one variant per combination of their values, made when it is first
-// asked for: inside a variant nothing is conditional. What is not covered goes to the stock executor, decided here, and told.
+// A variant is planned and compiled when it is first asked for, once, and nothing in it is conditional (see `specialise`).
+// What is not covered goes to the stock executor: decided here, counted, and told.
 
-import type { PlanNode, QueryPlan } from '@apollo/query-planner';
+import type { QueryPlan } from '@apollo/query-planner';
 import {
   type DocumentNode,
   type FieldNode,
   GraphQLError,
-  type GraphQLSchema,
   getOperationAST,
   Kind,
   type OperationDefinitionNode,
-  type ValueNode,
   valueFromASTUntyped,
   visit,
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
-import { type ObjectWriter, objectWriter } from './answer-writer.ts';
 import type { CompiledOperation, ExecutionResult, OperationRun } from './compiled-operation.ts';
-import type { FetchWorld, Step } from './fetches.ts';
-import {
-  compileIntrospection,
-  type Introspection,
-  type IntrospectionTexts,
-  isIntrospection,
-} from './introspection.ts';
-import { compileSteps, uncovered } from './plan-steps.ts';
-import { addError, createRun, errorsWith, type Fault, type Run } from './run.ts';
 import { collectFields, type Selecting } from './selection.ts';
-import { setOwn } from './values.ts';
+import { specialise } from './specialise.ts';
+import { compileVariant, executeVariant, type Variant, type VariantWorld } from './variant.ts';
 
-export interface CompileWorld extends FetchWorld {
-  /** What clients may ask. */
-  readonly apiSchema: GraphQLSchema;
-  readonly introspectionTexts: IntrospectionTexts;
+export interface CompileWorld extends VariantWorld {
+  plan(document: DocumentNode, operationName: string): QueryPlan;
+  /** The fallback, told why. */
+  executeByStock(reason: string, plan: QueryPlan, asked: Asked, run: OperationRun): Promise<ExecutionResult>;
 }
 
-/** The fallback: executes the same plan by the stock executor. */
-export type ExecuteByStock = (run: OperationRun) => Promise<ExecutionResult>;
-
-/** One combination each; a document with more conditions than this pays for compiling when they change. */
-const VARIANTS_MAX = 32;
-
-export interface Planned {
+export interface Asked {
   readonly document: DocumentNode;
   readonly operationName: string;
-  readonly plan: QueryPlan;
 }
 
-export function compileOperation(
-  world: CompileWorld,
-  { document, operationName, plan }: Planned,
-  byStock: ExecuteByStock,
-): CompiledOperation {
+/** One combination each; a document that is asked in more of them pays for planning when they change. */
+const VARIANTS_MAX = 32;
+/** With more conditions than this the combinations are not worth a plan each: the planner gets the conditions. */
+const CONDITIONS_MAX = 6;
+
+export function compileOperation(world: CompileWorld, asked: Asked): CompiledOperation {
+  const { document, operationName } = asked;
   const operation = getOperationAST(document, operationName || undefined);
   if (!operation) throw new Error('The document has no such operation.');
+  const fragments = fragmentsOf(document);
   const conditions = conditionsOf(document, operation);
   const variants = new LRUCache<string, Variant>({ max: VARIANTS_MAX });
-  const make = (values: ReadonlyMap<string, boolean>) =>
-    compileVariant(world, document, operation, plan, values);
+  let generic: QueryPlan | null = null;
+
+  const selectingBy = (values: ReadonlyMap<string, boolean>): Selecting => ({
+    schema: world.apiSchema,
+    fragments,
+    isTrue: (value) =>
+      value.kind === Kind.VARIABLE
+        ? (values.get(value.name.value) ?? false)
+        : value.kind === Kind.BOOLEAN && value.value,
+  });
+
+  function genericPlan(): QueryPlan {
+    generic ??= world.plan(document, operationName);
+    return generic;
+  }
+
+  function planOf(selecting: Selecting): QueryPlan {
+    if (conditions.size > CONDITIONS_MAX) return genericPlan();
+    const decided = specialise(document, operation as OperationDefinitionNode, selecting);
+    return decided ? world.plan(decided, operationName) : { kind: 'QueryPlan' };
+  }
 
   function variantFor(variables: OperationRun['variables']): Variant {
     const values = valuesOf(conditions, variables);
     const key = [...values.values()].join();
     const known = variants.get(key);
     if (known) return known;
-    const made = make(values);
+    const selecting = selectingBy(values);
+    const isTrue = (name: string) => values.get(name) ?? false;
+    const plan = planOf(selecting);
+    const made = compileVariant(world, {
+      document,
+      operation: operation as OperationDefinitionNode,
+      plan,
+      selecting,
+      isTrue,
+    });
     variants.set(key, made);
     return made;
   }
 
-  const reason = uncovered(stepsOf(plan));
-  const facts = { kind: operation.operation, plan, rootFields: rootFieldsOf(world, document, operation) };
-  if (reason !== null) return { ...facts, isFallback: reason, execute: byStock };
   const only = conditions.size === 0 ? variantFor({}) : null;
   return {
-    ...facts,
-    isFallback: null,
-    async execute(options) {
-      let variant = only;
-      try {
-        variant ??= variantFor(options.variables);
-      } catch (error) {
-        if (error instanceof GraphQLError) return { dataText: null, errors: [error], deferred: null };
-        throw error;
-      }
-      return executeVariant(variant, options);
+    kind: operation.operation,
+    rootFields: rootFieldsOf(world, operation, selectingBy(new Map())),
+    get plan() {
+      return only?.plan ?? genericPlan();
+    },
+    get isFallback() {
+      if (only) return only.uncovered;
+      return [...variants.values()].find(({ uncovered }) => uncovered !== null)?.uncovered ?? null;
+    },
+    planFor: (variables) => (only ?? variantFor(variables)).plan,
+    async execute(run) {
+      const variant = only ?? variantOrRefusal(variantFor, run.variables);
+      if (variant instanceof GraphQLError) return { dataText: null, errors: [variant], deferred: null };
+      if (variant.uncovered === null) return executeVariant(variant, run);
+      const { uncovered, plan } = variant;
+      return { ...(await world.executeByStock(uncovered, plan, asked, run)), fallback: uncovered };
     },
   };
 }
 
+function variantOrRefusal(
+  variantFor: (variables: OperationRun['variables']) => Variant,
+  variables: OperationRun['variables'],
+): Variant | GraphQLError {
+  try {
+    return variantFor(variables);
+  } catch (error) {
+    if (error instanceof GraphQLError) return error;
+    throw error;
+  }
+}
+
+/** Those that may be asked, whatever the conditions decide. */
 function rootFieldsOf(
   { apiSchema }: CompileWorld,
-  document: DocumentNode,
-  operation: OperationDefinitionNode,
+  { operation, selectionSet }: OperationDefinitionNode,
+  selecting: Selecting,
 ): string[] {
-  const root = apiSchema.getRootType(operation.operation);
+  const root = apiSchema.getRootType(operation);
   if (!root) return [];
-  const selecting: Selecting = {
-    schema: apiSchema,
-    fragments: fragmentsOf(document),
-    isTrue: () => true,
-  };
-  // Whatever a condition decides: those that may be asked.
-  const fields = collectFields({ ...selecting, isTrue: () => true }, root, [operation.selectionSet]);
+  const fields = collectFields({ ...selecting, isAlwaysIncluded: true }, root, [selectionSet]);
   return [...new Set([...fields.values()].map((nodes) => (nodes[0] as FieldNode).name.value))];
 }
 
@@ -118,7 +141,7 @@ function fragmentsOf(document: DocumentNode): Selecting['fragments'] {
   );
 }
 
-/** A boolean variable that decides what is selected, and its default. */
+/** The boolean variables that decide what is selected, with their defaults. */
 type Conditions = ReadonlyMap<string, unknown>;
 
 function conditionsOf(document: DocumentNode, operation: OperationDefinitionNode): Conditions {
@@ -153,83 +176,4 @@ function valuesOf(conditions: Conditions, variables: OperationRun['variables']):
     values.set(name, value);
   }
   return values;
-}
-
-/** The operation with every condition decided. */
-interface Variant {
-  readonly steps: Step | null;
-  readonly introspections: readonly Introspection[];
-  readonly write: ObjectWriter;
-}
-
-function compileVariant(
-  world: CompileWorld,
-  document: DocumentNode,
-  operation: OperationDefinitionNode,
-  plan: QueryPlan,
-  values: ReadonlyMap<string, boolean>,
-): Variant {
-  const { apiSchema, introspectionTexts } = world;
-  const root = apiSchema.getRootType(operation.operation);
-  if (!root) throw new Error(`The schema has no ${operation.operation} type.`);
-  const isTrue = (variable: string) => values.get(variable) ?? false;
-  const selecting: Selecting = {
-    schema: apiSchema,
-    fragments: fragmentsOf(document),
-    isTrue: (value: ValueNode) =>
-      value.kind === Kind.VARIABLE ? isTrue(value.name.value) : value.kind === Kind.BOOLEAN && value.value,
-  };
-  const primary = plan.node?.kind === 'Subscription' ? plan.node.primary : null;
-  const steps = compileSteps({ world, primary, isTrue }, stepsOf(plan));
-  const fields = collectFields(selecting, root, [operation.selectionSet]);
-  return {
-    steps,
-    introspections: [...fields]
-      .filter(([, nodes]) => isIntrospection(nodes))
-      .map(([key, nodes]) =>
-        compileIntrospection(apiSchema, document, operation, key, nodes, introspectionTexts),
-      ),
-    write: objectWriter(selecting, root, [operation.selectionSet]),
-  };
-}
-
-/** A subscription's plan runs as a whole for each event, which answers its first fetch. */
-function stepsOf({ node }: QueryPlan): PlanNode | undefined {
-  if (node?.kind !== 'Subscription') return node;
-  return node.rest ? { kind: 'Sequence', nodes: [node.primary, node.rest] } : node.primary;
-}
-
-async function executeVariant(variant: Variant, options: OperationRun): Promise<ExecutionResult> {
-  const run = createRun(options);
-  const waiting = variant.steps?.(run);
-  if (waiting) await waiting;
-  for (const introspection of variant.introspections) introspect(run, introspection);
-  const faults: Fault[] = [];
-  const text = writeAnswer(variant.write, run, faults);
-  return { dataText: text ?? 'null', errors: errorsWith(run, faults, text === null), deferred: null };
-}
-
-function introspect(run: Run, { key, text }: Introspection): void {
-  const told = text(run.options.variables);
-  setOwn(run.data, key, told.text);
-  for (const error of told.errors) addError(run, error);
-}
-
-/** An answer with a thousand faults has one cause. */
-const FAULTS_MAX = 1_000;
-
-function writeAnswer(write: ObjectWriter, run: Run, faults: Fault[]): string | null {
-  const path: (string | number)[] = [];
-  return write(
-    run.data,
-    {
-      path,
-      fault(message, depth, holder) {
-        if (faults.length >= FAULTS_MAX) return;
-        const isAccountedFor = run.accountedFor.has(holder);
-        faults.push({ message, path: path.slice(0, depth), isAccountedFor });
-      },
-    },
-    0,
-  );
 }

@@ -10,11 +10,13 @@ export type RawError = GraphQLError | GraphQLFormattedError;
 /** One operation of one document, planned and compiled for one supergraph; lives as long as its document is known. */
 export interface CompiledOperation {
   readonly kind: OperationTypeNode;
-  /** A subscription's has the node kind `Subscription { primary, rest }`. */
+  /** For reading. Where variables decide what is selected, the plan with those decisions still in it. */
   readonly plan: QueryPlan;
+  /** What is executed for these variables. A subscription's has the node kind `Subscription { primary, rest }`. */
+  planFor(variables: Readonly<Record<string, unknown>>): QueryPlan;
   /** Names of the root fields, aliases resolved, fragments expanded. */
   readonly rootFields: readonly string[];
-  /** Why the stock executor runs it; null for the compiled one. */
+  /** Why the stock executor runs it, or has run it for some variables; null for the compiled one. */
   readonly isFallback: string | null;
   /** Rejects only for bugs: what a client must hear is in the result. */
   execute(run: OperationRun): Promise<ExecutionResult>;
@@ -37,6 +39,8 @@ export interface ExecutionResult {
   /** Raw: `mask-errors` decides what of them a client reads. */
   readonly errors: readonly RawError[];
   readonly extensions?: Record<string, unknown> | undefined;
+  /** Why the stock executor ran it; absent: the compiled one did. */
+  readonly fallback?: string | undefined;
   /** What comes after the initial answer; null: nothing. */
   readonly deferred: AsyncIterable<DeferredPart> | null;
 }

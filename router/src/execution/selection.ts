@@ -20,6 +20,8 @@ export interface Selecting {
   readonly fragments: ReadonlyMap<string, FragmentDefinitionNode>;
   /** The value of an `if` argument. */
   readonly isTrue: (condition: ValueNode) => boolean;
+  /** Whatever a condition says, what it stands at counts. */
+  readonly isAlwaysIncluded?: boolean;
 }
 
 /** Fields by response key; several nodes when the text names a key more than once. */
@@ -65,7 +67,11 @@ function collect(
   }
 }
 
-export function isIncluded({ isTrue }: Selecting, directives: readonly DirectiveNode[] = []): boolean {
+export function isIncluded(
+  { isTrue, isAlwaysIncluded }: Selecting,
+  directives: readonly DirectiveNode[] = [],
+): boolean {
+  if (isAlwaysIncluded) return true;
   for (const { name, arguments: args } of directives) {
     const condition = args?.[0]?.value;
     if (!condition) continue;

@@ -213,9 +213,9 @@ export interface Restriction {
 
 /** The operation as the client wrote it, run as `inner`, which was compiled of the document without the refused fields. */
 export function restrictedOperation(restriction: Restriction, inner: CompiledOperation): CompiledOperation {
-  const { kind, plan, rootFields, isFallback } = inner;
+  const { kind, plan, planFor, rootFields, isFallback } = inner;
   return {
-    ...{ kind, plan, rootFields, isFallback },
+    ...{ kind, plan, planFor, rootFields, isFallback },
     async execute(run) {
       const result = await inner.execute(run);
       if (result.dataText === null) return result;

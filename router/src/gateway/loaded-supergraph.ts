@@ -83,7 +83,10 @@ export async function loadSupergraph(options: LoadOptions): Promise<LoadedSuperg
     validateSupergraph: true,
     __exposeQueryPlanExperimental: false,
     logger: quiet(options.log),
-    queryPlannerConfig: { cache: planCache(options.plansMax) },
+    queryPlannerConfig: {
+      cache: planCache(options.plansMax),
+      incrementalDelivery: { enableDefer: true },
+    },
     buildService({ name, url }) {
       const subgraph = { name, url: options.subgraphUrls[name] ?? url ?? '' };
       subgraphs.set(name, subgraph);
@@ -144,37 +147,30 @@ function execution(
   planner: Planner,
   schema: GraphQLSchema,
   subgraphs: ReadonlyMap<string, Subgraph>,
-  { log }: LoadOptions,
+  { log, plansMax }: LoadOptions,
 ): Pick<LoadedSupergraph, 'compile' | 'executeByStock' | 'fallbacks'> {
   const { supergraph } = planner;
   const federatedApi = supergraph.apiSchema();
   const supergraphSchema = supergraph.schema.toGraphQLJSSchema();
   const stock = createStockExecutor({ schema, supergraph, supergraphSchema, subgraphs, log });
+  const fallbacks = new Map<string, number>();
+  const plan = (document: DocumentNode, operationName: string) => {
+    const named = operationName ? { operationName } : {};
+    return planner.buildQueryPlan(operationFromDocument(federatedApi, document, named));
+  };
   const world: CompileWorld = {
     apiSchema: schema,
     schema: supergraphSchema,
     subgraphs,
     introspectionTexts: createIntrospectionTexts(),
     log,
-  };
-  const fallbacks = new Map<string, number>();
-  // By document: parsed documents live in a bounded cache, and what was compiled of them goes with them.
-  const compiled = new WeakMap<DocumentNode, Map<string, CompiledOperation>>();
-
-  function planOf(document: DocumentNode, operationName: string): QueryPlan {
-    const named = operationName ? { operationName } : {};
-    return planner.buildQueryPlan(operationFromDocument(federatedApi, document, named));
-  }
-
-  function compile(document: DocumentNode, operationName: string): CompiledOperation {
-    const plan = planOf(document, operationName);
-    const operation = compileOperation(world, { document, operationName, plan }, async (run) => {
-      const reason = operation.isFallback ?? '';
+    plan,
+    executeByStock(reason, planned, { document, operationName }, run) {
       fallbacks.set(reason, (fallbacks.get(reason) ?? 0) + 1);
-      return stock.execute(plan, document, operationName, run);
-    });
-    return operation;
-  }
+      return stock.execute(planned, document, operationName, run);
+    },
+  };
+  const compiled = new LRUCache<DocumentNode, Map<string, CompiledOperation>>({ max: plansMax });
 
   return {
     fallbacks,
@@ -183,12 +179,12 @@ function execution(
       compiled.set(document, ofDocument);
       const known = ofDocument.get(operationName);
       if (known) return known;
-      const made = compile(document, operationName);
+      const made = compileOperation(world, { document, operationName });
       ofDocument.set(operationName, made);
       return made;
     },
     executeByStock: (document, operationName, run) =>
-      stock.execute(planOf(document, operationName), document, operationName, run),
+      stock.execute(plan(document, operationName), document, operationName, run),
   };
 }
 

@@ -24,6 +24,7 @@ function lineOf(exchange: Exchange, answer: Answer) {
     userId: exchange.viewer?.userId,
     operation: exchange.prepared?.operation.operation,
     operationName: exchange.prepared?.operation.name?.value,
+    fallback: exchange.fallback ?? undefined,
     status: answer.status,
     codes: codes?.length ? [...new Set(codes)] : undefined,
     durationMs: Math.round((performance.now() - exchange.startedAt) * 10) / 10,

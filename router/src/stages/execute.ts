@@ -33,6 +33,7 @@ export function createExecute(): RequestStage {
       const { variables } = paramsOf(exchange);
       const { call } = prepared.supergraph;
       const result = await prepared.compiled.execute({ exchange, variables, call });
+      exchange.fallback = result.fallback ?? null;
       const body = bodyOf(result);
       const isRefused = needsSignIn(exchange, body);
       if (isRefused && exchange.cookieRefusal) throw exchange.cookieRefusal;

@@ -125,7 +125,7 @@ export function deliverEvents(deps: OperationDeps, exchange: Exchange, sink: Fra
   const { pipeline, gate, limits } = deps;
   const { compiled, supergraph } = preparedOf(exchange);
   const { variables } = paramsOf(exchange);
-  const { primary } = subscriptionOf(compiled.plan.node);
+  const { primary } = subscriptionOf(compiled.planFor(variables).node);
   const upstream = deps.upstreamOf(supergraph, primary.serviceName);
   const render = createEventRenderer({ pipeline, exchange });
   const delivery = createDelivery({

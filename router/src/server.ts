@@ -30,7 +30,11 @@ import { createLanding, type DemoPeople, type Landing } from './landing/landing.
 import { cookiesOf, createPipeline, GRAPHQL_PATH, type Pipeline } from './pipeline.ts';
 import type { PolicyHook } from './policies.ts';
 import { createNoRevocation, createRevocation, type Revocation } from './revocation.ts';
-import { createSubscriptionSocket, type SubscriptionSocket } from './subscriptions/socket.ts';
+import {
+  createSubscriptionSocket,
+  type SubscriptionSocket,
+  type SubscriptionStatus,
+} from './subscriptions/socket.ts';
 import { createTokenVerifier, type TokenVerifier } from './tokens.ts';
 
 export interface Router {
@@ -121,7 +125,8 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
 
   async function pageOf(pathname: string, request: IncomingMessage) {
     if (pathname === '/health/live') return jsonPage(200, { status: 'live' });
-    if (pathname === '/health') return jsonPage(200, await parts.health.report());
+    if (pathname === '/health')
+      return jsonPage(200, { ...(await parts.health.report()), subscriptions: countsOf(sockets.status()) });
     if (pathname === '/health/ready') {
       const readiness = await parts.health.readiness(phase);
       return jsonPage(readiness.ready ? 200 : 503, readiness);
@@ -282,6 +287,12 @@ const NOT_FOUND = {
 function jsonPage(status: number, body: unknown) {
   const headers = { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' };
   return { status, headers, body: JSON.stringify(body) };
+}
+
+/** Numbers only: who reads them need not know the addresses behind. */
+function countsOf({ upstreams, ...counts }: SubscriptionStatus) {
+  const upstream = Object.values(upstreams).reduce((sum, { subscriptions }) => sum + subscriptions, 0);
+  return { ...counts, upstream };
 }
 
 /** Somebody typed the GraphQL address into a browser. */

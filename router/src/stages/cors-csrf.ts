@@ -55,10 +55,12 @@ function preflightHeaders({ headers, answerHeaders }: Exchange): Record<string, 
 
 /**
  * True when a browser asks before it sends this from another site. Only exactly application/json counts as a content
- * type: others have slipped past preflights before (text/plain with a trick parameter, message/*).
+ * type: others have slipped past preflights before (text/plain with a trick parameter, message/*). A Bearer token is set by
+ * scripts alone, whereas browsers add what they know of Basic and the like by themselves.
  */
 function wouldPreflight({ headers }: Exchange): boolean {
   if (headers['apollo-require-preflight'] || headers['x-apollo-operation-name']) return true;
+  if (headers.authorization?.startsWith('Bearer ')) return true;
   return mediaTypeOf(headers['content-type']) === 'application/json';
 }
 

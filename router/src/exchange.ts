@@ -26,9 +26,11 @@ export interface OperationParams {
 
 /** The HTTP half of an exchange; absent on sockets. */
 export interface HttpSide {
-  method: string;
-  /** Path and query as sent. */
-  url: URL;
+  readonly method: string;
+  /** The query string as sent, with its question mark; or empty. */
+  readonly search: string;
+  /** The value that `body-limits` read; undefined for what is no JSON. */
+  body: unknown;
   /** The whole body; rejects with a Refusal when it is larger than `bytesMax`. */
   readBody(bytesMax: number): Promise<Buffer>;
 }
@@ -42,6 +44,8 @@ export interface Answer {
   cookies?: readonly string[];
   /** What follows `body`, of an answer in several parts; `bodyText` then says that more is to come. */
   parts?: AsyncIterable<DeferredPart> | undefined;
+  /** What Apollo Server wrote, in place of `body`; its content type is among the headers. */
+  written?: string | AsyncIterable<string> | undefined;
 }
 
 /** An answer's members; its data as an object, or as the JSON text that an executor wrote. */

@@ -1,6 +1,7 @@
 // The HTTP edge: a request becomes an Exchange, an Answer becomes bytes.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline as pipe, Readable } from 'node:stream';
 import { readBody } from '@taskflow/kit/service-wire';
 import { streamOf, takesJson } from './accept.ts';
 import {
@@ -26,15 +27,24 @@ export function exchangeOf(request: IncomingMessage, proxyHops: number): Exchang
     authorization: request.headers.authorization,
     http: {
       method: request.method ?? 'GET',
-      url: urlOf(request),
+      search: targetOf(request).search,
+      body: undefined,
       readBody: (bytesMax) => bodyOf(request, bytesMax),
     },
   });
 }
 
-/** Path and query; whatever the client wrote as host is ignored. */
-export function urlOf(request: IncomingMessage): URL {
-  return URL.parse(request.url ?? '/', 'http://router') ?? new URL('http://router/');
+/** Path and query (with its question mark); whatever the client wrote as host is ignored. */
+export function targetOf({ url = '/' }: IncomingMessage): { pathname: string; search: string } {
+  if (!url.startsWith('/')) return absoluteTarget(url);
+  const at = url.indexOf('?');
+  return at === -1 ? { pathname: url, search: '' } : { pathname: url.slice(0, at), search: url.slice(at) };
+}
+
+/** Proxies may send the whole address (RFC 9112, 3.2.2). */
+function absoluteTarget(url: string): { pathname: string; search: string } {
+  const { pathname, search } = URL.parse(url) ?? new URL('http://router/');
+  return { pathname, search };
 }
 
 /**
@@ -82,6 +92,10 @@ export function send(
   // A body that was not read to its end would be taken for the next request on this connection.
   if (isLast || !request.complete) response.setHeader('connection', 'close');
   const headers = { ...answer.headers, ...(answer.cookies ? { 'set-cookie': [...answer.cookies] } : {}) };
+  if (answer.written !== undefined) {
+    write(response, answer.status, headers, answer.written);
+    return;
+  }
   if (!answer.body) {
     response.writeHead(answer.status, headers).end();
     return;
@@ -102,6 +116,22 @@ function writtenFor(accept: string | undefined, status: number, body: AnswerBody
     return { status: 200, contentType: SSE_TYPE, text: `${sse.event(text, null)}${sse.end(null)}` };
   }
   return { status, contentType: `${mediaTypeFor(accept)}; charset=utf-8`, text };
+}
+
+/** Text of Apollo Server's, or its chunks as they come. */
+function write(
+  response: ServerResponse,
+  status: number,
+  headers: Record<string, string | string[]>,
+  written: NonNullable<Answer['written']>,
+): void {
+  if (typeof written === 'string') {
+    response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(written) }).end(written);
+    return;
+  }
+  response.writeHead(status, headers);
+  // A client that has left ends the source; a source that fails cuts the client.
+  pipe(Readable.from(written), response, () => {});
 }
 
 /** The newer media type for clients that name it, the one every client reads for all others. */

@@ -1,6 +1,7 @@
 // The table of contents: every stage in the order a request meets it.
 //
 //   request ─▶ requestStages, one after the other: each lets the exchange go on, answers it, or refuses it
+//                 ├─ behind `admit`: what is no plain POST goes through Apollo Server, whose executor is the rest of the list
 //                 └─ execute ─▶ plan ─▶ per subgraph call: callStages around it
 //   answer  ◀─ answerStages, on every answer, whoever gave it
 //
@@ -20,7 +21,7 @@ import { type Answer, type AnswerBody, type Exchange, Refusal } from './exchange
 import type { Breakers } from './gateway/breakers.ts';
 import { createDocuments, type Documents } from './gateway/documents.ts';
 import type { Flights } from './gateway/flights.ts';
-import { createPersistedDocuments } from './gateway/persisted-documents.ts';
+import { createPersistedDocuments, type PersistedDocuments } from './gateway/persisted-documents.ts';
 import type { SubgraphAnswer, SubgraphCall } from './gateway/subgraph-calls.ts';
 import type { Supergraph } from './gateway/supergraph.ts';
 import { createPolicies, type PolicyHook } from './policies.ts';
@@ -47,6 +48,7 @@ import { createRetry } from './stages/retry.ts';
 import { createSetCookies } from './stages/set-cookies.ts';
 import { createShareInFlight } from './stages/share-in-flight.ts';
 import { createContextSigner, createSignContext } from './stages/sign-context.ts';
+import type { StandardPath } from './standard-path.ts';
 import type { AccessToken, TokenVerifier } from './tokens.ts';
 
 export const GRAPHQL_PATH = '/graphql';
@@ -86,6 +88,10 @@ export interface PipelineDeps {
   buckets?: Buckets;
   /** Counts the calls of organisations; absent: they are not counted. */
   calls?: CallCounter | undefined;
+  /** Texts by their hash, shared with the standard path; absent: the stages keep their own. */
+  persisted?: PersistedDocuments;
+  /** Absent where nothing comes over HTTP. */
+  standardPath?: StandardPath | undefined;
   log: Log;
 }
 
@@ -98,15 +104,13 @@ export function requestStages({
   policies,
   redis,
   calls,
+  persisted,
   log,
   buckets = createBuckets({ redis: null, log }),
-}: PipelineDeps): RequestStage[] {
+}: Omit<PipelineDeps, 'standardPath'>): RequestStage[] {
   const { limits, admission, cost, introspection } = config;
-  const persisted = createPersistedDocuments({
-    bytesMax: config.persistedBytesMax,
-    redis: redis ?? null,
-    log,
-  });
+  const bytesMax = config.persistedBytesMax;
+  const texts = persisted ?? createPersistedDocuments({ bytesMax, redis: null, log });
   const freeFields = [...limits.credentialFields, 'logout'];
   return [
     createRequestId(),
@@ -116,9 +120,9 @@ export function requestStages({
     createBodyLimits({ limits }),
     ...(tokens || callers ? [createAuthenticate({ tokens, callers: callers ?? null })] : []),
     createAdmit({ admission, redis: redis ?? null, log }),
-    createPersistedQueries({ persisted }),
+    createPersistedQueries({ persisted: texts }),
     createOperationLimits({ limits, documents }),
-    createParseValidate({ supergraph, documents, persisted, introspection }),
+    createParseValidate({ supergraph, documents, persisted: texts, introspection }),
     createAccessDirectives({ mode: config.accessMode, policies: createPolicies(policies, log) }),
     createCostCharge({ limits: cost, costs: createCosts(cost), buckets, keys: redis?.keys ?? createKeys() }),
     ...(tokens ? [createCountCalls({ calls: calls ?? createNoCallCounter(), freeFields })] : []),
@@ -170,9 +174,7 @@ export const cookiesOf = ({ cookies }: RouterConfig): Cookies | null =>
 
 /** What HTTP and sockets may do with an exchange. */
 export interface Pipeline {
-  /** The whole way: request stages, execution, answer stages. Never rejects; the answer is safe to send. */
-  run(exchange: Exchange): Promise<Answer>;
-  /** The request stages in front of `execute`. Null: `exchange.prepared` is ready; otherwise the final, safe answer. */
+  /** The request stages in front of `execute`. Null: `exchange.prepared` is ready; otherwise the final, safe answer. Never rejects. */
   prepare(exchange: Exchange): Promise<Answer | null>;
   /** `execute` and the answer stages, for an exchange that `prepare` let through. */
   execute(exchange: Exchange): Promise<Answer>;
@@ -190,7 +192,9 @@ export function createPipeline(given: PipelineDeps): Pipeline {
   const deps = { ...given, buckets: given.buckets ?? createBuckets({ redis: null, log: given.log }) };
   const stages = requestStages(deps);
   const onTheWayOut = answerStages(deps);
-  const atExecute = stages.findIndex((stage) => stage.name === 'execute');
+  const at = (name: string) => stages.findIndex((stage) => stage.name === name);
+  const [atOperation, atLimits, atExecute] = [at('admit') + 1, at('operation-limits'), at('execute')];
+  const atMask = onTheWayOut.findIndex((stage) => stage.name === 'mask-errors');
   const { keyRings } = deps.config;
   const signer = keyRings ? createContextSigner({ keyRings }) : null;
 
@@ -214,18 +218,37 @@ export function createPipeline(given: PipelineDeps): Pipeline {
     return complete;
   }
 
-  async function run(exchange: Exchange, from: number): Promise<Answer> {
-    const answer = await pass(exchange, from, stages.length);
-    return finish(exchange, answer ?? answerOf(new Error('No stage answered.')));
+  /** The stages from `from` to the last, which answers. */
+  async function operate(exchange: Exchange, from: number): Promise<Answer> {
+    return (await pass(exchange, from, stages.length)) ?? answerOf(new Error('No stage answered.'));
+  }
+
+  /** The executor of the standard path: its answer is raw, and what stages add to it is there. */
+  async function answerRaw(exchange: Exchange): Promise<Answer> {
+    const answer = await operate(exchange, atOperation);
+    return onTheWayOut.slice(0, atMask).reduce((passing, stage) => stage.run(exchange, passing), answer);
+  }
+
+  /** What ends the exchange in front of `execute`; undefined: it is prepared. */
+  async function prepare(exchange: Exchange): Promise<Answer | undefined> {
+    if (exchange.transport === 'socket') return pass(exchange, 0, atExecute);
+    const early = await pass(exchange, 0, atOperation);
+    if (early) return early;
+    const { standardPath } = deps;
+    if (standardPath && (exchange.params === null || standardPath.takesAll)) {
+      const limited = await standardPath.limit(exchange, () => pass(exchange, atLimits, atLimits + 1));
+      const answer = limited ?? (await standardPath.answer(exchange, answerRaw));
+      if (answer) return answer;
+    }
+    return pass(exchange, atOperation, atExecute);
   }
 
   return {
-    run: (exchange) => run(exchange, 0),
     async prepare(exchange) {
-      const answer = await pass(exchange, 0, atExecute);
+      const answer = await prepare(exchange);
       return answer ? finish(exchange, answer) : null;
     },
-    execute: (exchange) => run(exchange, atExecute),
+    execute: async (exchange) => finish(exchange, await operate(exchange, atExecute)),
     respond: async (exchange, body) =>
       finish(exchange, body instanceof Error ? answerOf(body) : { status: 200, headers: {}, body }),
     signContext: (exchange, subgraph, bytes) => signer?.sign(exchange, subgraph, bytes) ?? null,

@@ -5,6 +5,7 @@
 
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { ApolloServerPlugin } from '@apollo/server';
 import { createLive, type Live } from '@taskflow/kit/live';
 import { createLog, type Log } from '@taskflow/kit/log';
 import { createRedis, type RedisConnections } from '@taskflow/kit/redis';
@@ -12,6 +13,7 @@ import { scalars } from '@taskflow/kit/scalars';
 import { createHttpServer, listen } from '@taskflow/kit/service-wire';
 import { Agent } from 'undici';
 import { createApiKeys } from './api-keys.ts';
+import type { StandardContext } from './apollo-server.ts';
 import { createCallerVerifier } from './callers.ts';
 import { type CallCounter, createCallCounter } from './calls.ts';
 import type { RouterConfig } from './config.ts';
@@ -19,17 +21,19 @@ import { type Buckets, createBuckets } from './cost/buckets.ts';
 import { type Calling, createCalling } from './gateway/calling.ts';
 import { createDocuments } from './gateway/documents.ts';
 import type { LocalSubgraphs } from './gateway/local-transport.ts';
+import { createPersistedDocuments } from './gateway/persisted-documents.ts';
 import { createSupergraph, type Supergraph } from './gateway/supergraph.ts';
 import { createFileSource, createUrlSource } from './gateway/supergraph-source.ts';
 import { createValidation } from './gateway/validation.ts';
 import { createAnswerCheck, planHottest } from './gateway/warm-up.ts';
 import { createRouterHealth, type RouterHealth } from './health.ts';
-import { answerTo, clientAddressOf, exchangeOf, send, urlOf } from './http.ts';
+import { answerTo, clientAddressOf, exchangeOf, send, targetOf } from './http.ts';
 import { createKeySet, type KeySet } from './key-set.ts';
 import { createLanding, type DemoPeople, type Landing } from './landing/landing.ts';
 import { cookiesOf, createPipeline, GRAPHQL_PATH, type Pipeline } from './pipeline.ts';
 import type { PolicyHook } from './policies.ts';
 import { createNoRevocation, createRevocation, type Revocation } from './revocation.ts';
+import { createStandardPath, type StandardPath } from './standard-path.ts';
 import {
   createSubscriptionSocket,
   type SubscriptionSocket,
@@ -58,6 +62,8 @@ export interface RouterDeps {
   demo?: DemoPeople;
   /** Subgraphs of this process, by name: called without HTTP. */
   localSubgraphs?: LocalSubgraphs;
+  /** Of Apollo Server. With any, every HTTP request takes the standard path, so that they see all. */
+  plugins?: readonly ApolloServerPlugin<StandardContext>[];
 }
 
 const DRAIN_DEADLINE_MS = 10_000;
@@ -78,6 +84,7 @@ interface Parts {
   keySet: KeySet | null;
   supergraph: Supergraph;
   pipeline: Pipeline;
+  standardPath: StandardPath;
   health: RouterHealth;
   sockets: SubscriptionSocket;
   /** In development only. */
@@ -105,14 +112,14 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
   server.on('upgrade', (request, socket, head) => sockets.handleUpgrade(request, socket, head));
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { pathname, searchParams } = urlOf(request);
-    const isPage =
-      request.method === 'GET' && (pathname !== GRAPHQL_PATH || isBrowsing(request, searchParams));
+    const { pathname, search } = targetOf(request);
+    const isGraphql = pathname === GRAPHQL_PATH || pathname === `${GRAPHQL_PATH}/`;
+    const isPage = request.method === 'GET' && (!isGraphql || isBrowsing(request, search));
     const page = isPage ? await pageOf(pathname, request) : null;
     if (page) {
       if (phase === 'stopping') response.setHeader('connection', 'close');
       response.writeHead(page.status, page.headers).end(page.body);
-    } else if (pathname === GRAPHQL_PATH) {
+    } else if (isGraphql) {
       const answer = await answerTo(exchangeOf(request, config.proxyHops), response, {
         ...parts,
         streams: sockets,
@@ -140,6 +147,7 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
       if (config.drainDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, config.drainDelayMs));
       await drain(server, inFlight, sockets, log);
     } else await sockets.stop();
+    await parts.standardPath.stop();
     supergraph.stop();
     parts.revocation.stop();
     parts.keySet?.stop();
@@ -163,6 +171,7 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
     async start() {
       try {
         await supergraph.start();
+        await parts.standardPath.start();
         await listen(server, { name: 'router', host: config.host, port: config.port });
       } catch (error) {
         await this.stop();
@@ -219,8 +228,12 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
   const tokens = keySet && tokensOf(config, keySet, { dispatcher, revocation, log });
   const calls = redis && tokens ? createCallCounter({ redis, log }) : null;
   const buckets = createBuckets({ redis, log });
+  const { introspection, persistedBytesMax } = config;
+  const persisted = createPersistedDocuments({ bytesMax: persistedBytesMax, redis, log });
+  const plugins = deps.plugins ?? [];
+  const standardPath = createStandardPath({ supergraph, persisted, plugins, introspection, log });
   const pipeline = createPipeline({
-    ...{ config, supergraph, documents, tokens, callers, redis, buckets, log },
+    ...{ config, supergraph, documents, tokens, callers, redis, buckets, persisted, standardPath, log },
     calls: calls ?? undefined,
     policies: deps.policies,
   });
@@ -248,6 +261,7 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
     keySet: keySet ?? foreignKeys,
     supergraph,
     pipeline,
+    standardPath,
     health,
     sockets,
     landing,
@@ -296,8 +310,8 @@ function countsOf({ upstreams, ...counts }: SubscriptionStatus) {
 }
 
 /** Somebody typed the GraphQL address into a browser. */
-function isBrowsing({ headers }: IncomingMessage, search: URLSearchParams): boolean {
-  return !search.has('query') && (headers.accept ?? '').includes('text/html');
+function isBrowsing({ headers }: IncomingMessage, search: string): boolean {
+  return !/[?&]query=/.test(search) && (headers.accept ?? '').includes('text/html');
 }
 
 async function drain(

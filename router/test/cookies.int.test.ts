@@ -190,7 +190,7 @@ describe('a request with cookies', () => {
     const { browser, cookie } = await signedIn();
     const headers = { origin: APP, cookie, 'apollo-require-preflight': '1' };
     expect((await send({ headers }, `?query=${encodeURIComponent(LOGOUT)}`)).status).toBe(405);
-    expect((await send({ headers: { cookie } }, `?query=${encodeURIComponent(VIEWER)}`)).status).toBe(400);
+    expect((await send({ headers: { cookie } }, `?query=${encodeURIComponent(VIEWER)}`)).status).toBe(403);
     expect((await browser.ask(VIEWER)).body.errors).toBeUndefined();
   });
 

@@ -1,37 +1,17 @@
-// One supergraph file, loaded: @apollo/gateway validates it, holds the planner and executes plans;
-// @apollo/server is the standard path around it.
-//
-// Two ways through:
-//   compile   plans an operation once and gives what executes it, as often as it is asked
-//   execute   the standard path: Apollo Server -> gateway -> plan -> subgraph calls
+// One supergraph file, loaded: @apollo/gateway validates it and holds the planner; `compile` plans an operation once and
+// gives what executes it, as often as it is asked.
 
 import { createHash } from 'node:crypto';
 import { operationFromDocument } from '@apollo/federation-internals';
 import { ApolloGateway } from '@apollo/gateway';
 import type { QueryPlan } from '@apollo/query-planner';
-import { ApolloServer, type GraphQLRequest } from '@apollo/server';
-import {
-  ApolloServerPluginCacheControlDisabled,
-  ApolloServerPluginInlineTraceDisabled,
-  ApolloServerPluginLandingPageDisabled,
-  ApolloServerPluginSchemaReportingDisabled,
-  ApolloServerPluginUsageReportingDisabled,
-} from '@apollo/server/plugin/disabled';
 import type { Log } from '@taskflow/kit/log';
-import {
-  type DocumentNode,
-  type GraphQLFormattedError,
-  type GraphQLScalarType,
-  type GraphQLSchema,
-  isScalarType,
-} from 'graphql';
+import { type DocumentNode, type GraphQLScalarType, type GraphQLSchema, isScalarType } from 'graphql';
 import { LRUCache } from 'lru-cache';
-import { type AnswerBody, type Exchange, paramsOf } from '../exchange.ts';
 import { type CompileWorld, compileOperation } from '../execution/compile.ts';
 import type { CompiledOperation, ExecutionResult, OperationRun } from '../execution/compiled-operation.ts';
 import { createIntrospectionTexts } from '../execution/introspection.ts';
 import { createStockExecutor, quiet } from '../execution/stock.ts';
-import { subgraphRequest } from '../execution/subgraph-request.ts';
 import { type AccessRules, readAccessDirectives } from './access-directives.ts';
 import type { CallSubgraph } from './subgraph-calls.ts';
 
@@ -57,8 +37,6 @@ export interface LoadedSupergraph {
   executeByStock(document: DocumentNode, operationName: string, run: OperationRun): Promise<ExecutionResult>;
   /** How many runs the stock executor took, by the reason why. */
   readonly fallbacks: ReadonlyMap<string, number>;
-  /** Runs a prepared query or mutation by the standard path. */
-  execute(exchange: Exchange): Promise<{ status: number | undefined; body: AnswerBody }>;
 }
 
 export interface LoadOptions {
@@ -90,33 +68,10 @@ export async function loadSupergraph(options: LoadOptions): Promise<LoadedSuperg
     buildService({ name, url }) {
       const subgraph = { name, url: options.subgraphUrls[name] ?? url ?? '' };
       subgraphs.set(name, subgraph);
-      return {
-        process: async ({ request, context }) =>
-          (await options.call(exchangeOf(context), subgraph, requestOf(request))) as object,
-      };
+      return { process: neverAsked };
     },
   });
-  const server = new ApolloServer<{ exchange: Exchange }>({
-    gateway,
-    logger: quiet(options.log),
-    nodeEnv: 'production',
-    stopOnTerminationSignals: false,
-    includeStacktraceInErrorResponses: false,
-    // The stage parse-validate has validated the document already, with the limits in front of it.
-    dangerouslyDisableValidation: true,
-    persistedQueries: false,
-    csrfPrevention: false,
-    // The raw error travels on to mask-errors, which is the one place that decides what a client reads.
-    formatError: (_formatted, error) => error as GraphQLFormattedError,
-    plugins: [
-      ApolloServerPluginUsageReportingDisabled(),
-      ApolloServerPluginSchemaReportingDisabled(),
-      ApolloServerPluginInlineTraceDisabled(),
-      ApolloServerPluginCacheControlDisabled(),
-      ApolloServerPluginLandingPageDisabled(),
-    ],
-  });
-  await server.start();
+  await gateway.load();
   const planner = gateway.__testing().queryPlanner;
   if (!planner || !gateway.schema) throw new Error('The gateway loaded no schema.');
   for (const scalar of options.scalars ?? []) teach(gateway.schema, scalar);
@@ -128,8 +83,12 @@ export async function loadSupergraph(options: LoadOptions): Promise<LoadedSuperg
     accessRules: rules,
     call: options.call,
     ...execution(planner, gateway.schema, subgraphs, options),
-    execute: (exchange) => executeByServer(server, exchange),
   };
+}
+
+/** The gateway validates and plans; its own executor is called with services of its own (stock.ts). */
+function neverAsked(): never {
+  throw new Error('The gateway executes nothing here.');
 }
 
 /**
@@ -186,32 +145,6 @@ function execution(
     executeByStock: (document, operationName, run) =>
       stock.execute(plan(document, operationName), document, operationName, run),
   };
-}
-
-async function executeByServer(server: ApolloServer<{ exchange: Exchange }>, exchange: Exchange) {
-  const params = paramsOf(exchange);
-  const response = await server.executeOperation(
-    {
-      query: params.query,
-      variables: params.variables,
-      ...(params.operationName ? { operationName: params.operationName } : {}),
-    },
-    { contextValue: { exchange } },
-  );
-  if (response.body.kind !== 'single') throw new Error('Apollo Server answered in parts.');
-  return { status: response.http.status, body: response.body.singleResult };
-}
-
-function exchangeOf(context: Record<string, unknown>): Exchange {
-  return (context as { exchange: Exchange }).exchange;
-}
-
-function requestOf({
-  query = '',
-  operationName,
-  variables = {},
-}: Pick<GraphQLRequest, 'query' | 'operationName' | 'variables'>) {
-  return subgraphRequest({ query, operationName, variables });
 }
 
 function planCache(max: number) {

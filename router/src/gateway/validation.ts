@@ -8,6 +8,7 @@ import {
   NoSchemaIntrospectionCustomRule,
   specifiedRules,
   type ValidationContext,
+  type ValidationRule,
   validate,
 } from 'graphql';
 
@@ -21,8 +22,7 @@ export type Validation = (schema: GraphQLSchema, document: DocumentNode) => read
 
 /** `introspection` false refuses documents that read the schema. */
 export function createValidation(introspection: boolean): Validation {
-  const openRules = [...specifiedRules, noUnplannableField];
-  const rules = introspection ? openRules : [...openRules, NoSchemaIntrospectionCustomRule];
+  const rules = [...specifiedRules, ...ownRules(introspection)];
   return (schema, document) => {
     try {
       return validate(schema, document, rules, { maxErrors: ERRORS_MAX });
@@ -32,6 +32,11 @@ export function createValidation(introspection: boolean): Validation {
       return [new GraphQLError(CONDITIONAL_ROOT, error.nodes ? { nodes: error.nodes } : {})];
     }
   };
+}
+
+/** Beside those of the specification. */
+export function ownRules(introspection: boolean): ValidationRule[] {
+  return introspection ? [noUnplannableField] : [noUnplannableField, NoSchemaIntrospectionCustomRule];
 }
 
 /** graphql-js has this field, the planner's copy of the introspection types has not: tools that try it ask again without. */

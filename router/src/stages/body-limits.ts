@@ -1,10 +1,10 @@
 // needs       the HTTP request; skips sockets (their frames are limited by the socket, their params are there)
-// adds        params: query, operationName, variables, extensions
-// may answer  BAD_REQUEST 400 (malformed, batch, idempotency key) · 405 (method) · 406 (Accept) · 415 (content type) · OPERATION_TOO_LARGE 413
+// adds        params of a well-formed POST (or a stream by GET), which thereby takes the hot path; http.body of what is JSON
+// may answer  BAD_REQUEST 400 (no JSON, idempotency key) · 406 (Accept) · 415 (charset) · OPERATION_TOO_LARGE 413
 
 import { type HttpSide, type OperationParams, Refusal } from '../exchange.ts';
 import type { RequestStage } from '../pipeline.ts';
-import { mediaTypeOf } from './cors-csrf.ts';
+import { isStreamByGet, mediaTypeOf } from './cors-csrf.ts';
 
 export interface BodyLimits {
   bodyBytesMax: number;
@@ -18,19 +18,18 @@ export function createBodyLimits({ limits }: { limits: BodyLimits }): RequestSta
     async run(exchange) {
       const { http, headers } = exchange;
       if (!http) return;
-      checkAccept(headers.accept);
       checkIdempotencyKey(headers['idempotency-key']);
       if (http.method === 'GET') {
-        exchange.params = paramsOfQueryString(http.url.searchParams, limits);
-      } else if (http.method === 'POST') {
-        checkContentType(headers['content-type']);
-        exchange.params = await paramsOfBody(http, limits);
-      } else {
-        throw new Refusal('BAD_REQUEST', 'Send GraphQL by POST, or a query or subscription by GET.', {
-          status: 405,
-          headers: { allow: 'GET, POST' },
-        });
+        const search = searchOf(http, limits);
+        if (isStreamByGet(exchange)) exchange.params = wellFormedParams(search);
       }
+      if (http.method !== 'POST') return;
+      checkAccept(headers.accept);
+      // Absence: a body of any other type is not read. Apollo Server says what is wrong with it.
+      if (mediaTypeOf(headers['content-type']) !== 'application/json') return;
+      checkCharset(headers['content-type']);
+      http.body = await jsonOf(http, limits);
+      exchange.params = wellFormedParams(http.body);
     },
   };
 }
@@ -68,53 +67,60 @@ function checkIdempotencyKey(key: string | string[] | undefined): void {
   throw new Refusal('BAD_REQUEST', `The header Idempotency-Key must have 1 to ${KEY_LENGTH_MAX} characters.`);
 }
 
-function checkContentType(contentType: string | undefined): void {
+function checkCharset(contentType: string | undefined): void {
   const charset = /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(contentType ?? '')?.[1]?.toLowerCase();
-  if (
-    mediaTypeOf(contentType) === 'application/json' &&
-    (!charset || charset === 'utf-8' || charset === 'utf8')
-  ) {
-    return;
-  }
+  if (!charset || charset === 'utf-8' || charset === 'utf8') return;
   throw new Refusal('BAD_REQUEST', 'The body must be application/json in UTF-8.', { status: 415 });
 }
 
-async function paramsOfBody(http: HttpSide, limits: BodyLimits): Promise<OperationParams> {
+async function jsonOf(http: HttpSide, limits: BodyLimits): Promise<unknown> {
   const body = await http.readBody(limits.bodyBytesMax);
   checkDepth(body, limits.bodyDepthMax);
-  let parsed: unknown;
   try {
-    parsed = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
   } catch {
-    throw new Refusal('BAD_REQUEST', 'The body is not valid JSON.');
+    throw new Refusal('BAD_REQUEST', 'The body is not valid: Invalid JSON.');
   }
-  if (Array.isArray(parsed)) {
-    throw new Refusal('BAD_REQUEST', 'Batched operations are not accepted: send one operation per request.');
-  }
-  if (!isRecord(parsed)) throw new Refusal('BAD_REQUEST', 'The body must be a JSON object.');
-  return checkedParams(parsed);
 }
 
-function paramsOfQueryString(search: URLSearchParams, limits: BodyLimits): OperationParams {
+function searchOf({ search }: HttpSide, { bodyDepthMax }: BodyLimits): Record<string, unknown> {
+  const params = new URLSearchParams(search);
   const jsonOf = (name: string): unknown => {
-    const text = search.get(name);
+    const text = params.get(name);
     if (!text) return undefined;
-    checkDepth(Buffer.from(text), limits.bodyDepthMax);
+    checkDepth(Buffer.from(text), bodyDepthMax);
     try {
       return JSON.parse(text);
     } catch {
-      throw new Refusal('BAD_REQUEST', `The query parameter "${name}" is not valid JSON.`);
+      return text; // which is no object, as Apollo Server will say
     }
   };
-  return checkedParams({
-    query: search.get('query') ?? undefined,
-    operationName: search.get('operationName') || undefined,
+  return {
+    query: params.get('query'),
+    operationName: params.get('operationName'),
     variables: jsonOf('variables'),
     extensions: jsonOf('extensions'),
-  });
+  };
 }
 
-/** Checks the four members of a GraphQL request; sockets use it for the payload of `subscribe` too. */
+/** Null when anything is not as it should be: Apollo Server says what. */
+function wellFormedParams(body: unknown): OperationParams | null {
+  if (!isRecord(body)) return null;
+  const { query, operationName, variables, extensions } = body;
+  if (operationName != null && typeof operationName !== 'string') return null;
+  if (variables != null && !isRecord(variables)) return null;
+  if (extensions != null && !isRecord(extensions)) return null;
+  const isText = typeof query === 'string' && query !== '';
+  if (!isText && !(query == null && extensions?.persistedQuery)) return null;
+  return {
+    query: isText ? query : '',
+    operationName: operationName || undefined,
+    variables: variables ?? {},
+    extensions: extensions ?? {},
+  };
+}
+
+/** The four members of a GraphQL request, checked for a socket's message `subscribe`. */
 export function checkedParams(request: Record<string, unknown>): OperationParams {
   const { query, operationName, variables, extensions } = request;
   // graphql-ws has no message without a query: an empty one stands for the hash alone there.

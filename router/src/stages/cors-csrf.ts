@@ -1,7 +1,8 @@
 // needs       the HTTP request; skips sockets (their token travels in connection_init, no browser adds it by itself)
-// adds        CORS headers for allowed origins
-// may answer  204 to a preflight · BAD_REQUEST 400 to a request that a foreign page could send without a preflight
+// adds        CORS headers for allowed origins. CSRF: body-limits lets nothing on to the hot path but application/json, before which a page must ask, and streams by GET, looked at here; the rest meets Apollo Server's CSRF prevention
+// may answer  204 to a preflight · BAD_REQUEST 400 to a stream by GET that a foreign page could open without a preflight
 
+import { streamOf } from '../accept.ts';
 import { type Exchange, Refusal } from '../exchange.ts';
 import type { RequestStage } from '../pipeline.ts';
 
@@ -31,7 +32,7 @@ export function createCorsCsrf({ origins, hasCookies }: CorsCsrfDeps): RequestSt
           'x-request-id, retry-after, ratelimit, ratelimit-policy';
       }
       if (http.method === 'OPTIONS') return { status: 204, headers: preflightHeaders(exchange), body: null };
-      if (!wouldPreflight(exchange) && !isEventSource(exchange, isAllowed)) {
+      if (isStreamByGet(exchange) && !wouldPreflight(exchange) && !isEventSource(exchange, isAllowed)) {
         throw new Refusal(
           'BAD_REQUEST',
           'Refused as a possible cross-site request: send content-type application/json, or a header apollo-require-preflight or x-apollo-operation-name.',
@@ -53,6 +54,11 @@ function preflightHeaders({ headers, answerHeaders }: Exchange): Record<string, 
   };
 }
 
+/** Asked for by `Accept`: such a GET is none of Apollo Server's. */
+export function isStreamByGet({ http, headers }: Pick<Exchange, 'http' | 'headers'>): boolean {
+  return http?.method === 'GET' && streamOf(headers.accept) !== null;
+}
+
 /**
  * True when a browser asks before it sends this from another site. Only exactly application/json counts as a content
  * type: others have slipped past preflights before (text/plain with a trick parameter, message/*). A Bearer token is set by
@@ -68,8 +74,8 @@ function wouldPreflight({ headers }: Exchange): boolean {
  * An EventSource can set no header, so that no browser asks before it is opened. But it names its page's origin, or says
  * that it stays on its own site: a page of ours may open one, and so may the allowed ones.
  */
-function isEventSource({ http, headers }: Exchange, isAllowed: (origin: string) => boolean): boolean {
-  if (http?.method !== 'GET' || !headers.accept?.includes('text/event-stream')) return false;
+function isEventSource({ headers }: Exchange, isAllowed: (origin: string) => boolean): boolean {
+  if (streamOf(headers.accept) !== 'sse') return false;
   const { origin, host } = headers;
   if (origin === undefined) return headers['sec-fetch-site'] === 'same-origin';
   return isAllowed(origin) || isOwnOrigin(origin, host);

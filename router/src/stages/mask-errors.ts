@@ -8,7 +8,7 @@ import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import type { AnswerBody, Exchange } from '../exchange.ts';
 import type { AnswerStage } from '../pipeline.ts';
 
-type RawError = GraphQLError | GraphQLFormattedError;
+export type RawError = GraphQLError | GraphQLFormattedError;
 
 export const INTERNAL_MESSAGE =
   'Something went wrong on our side. Please quote the request id if you report it.';
@@ -33,7 +33,8 @@ export function createMaskErrors({ log }: { log: Log }): AnswerStage {
   return {
     name: 'mask-errors',
     run(exchange, answer) {
-      if (!answer.body) return answer;
+      // Apollo Server's text carries what `mask` made of each error, one by one.
+      if (!answer.body || answer.written !== undefined) return answer;
       const raw = answer.body.errors ?? [];
       const { data, dataText } = answer.body;
       const body: AnswerBody = {
@@ -48,12 +49,13 @@ export function createMaskErrors({ log }: { log: Log }): AnswerStage {
   };
 }
 
-function hasAny(extensions: Exchange['extensions']): boolean {
+export function hasAny(extensions: Exchange['extensions']): boolean {
   for (const _name in extensions) return true;
   return false;
 }
 
-function mask(error: RawError, { requestId }: Exchange, log: Log): GraphQLFormattedError {
+/** One error as a client may read it; what is masked is logged. */
+export function mask(error: RawError, { requestId }: Exchange, log: Log): GraphQLFormattedError {
   const { message, path, extensions = {} } = error;
   const isForeign = extensions.serviceName !== undefined;
   const { code } = extensions;

@@ -86,8 +86,8 @@ function operationOf(document: DocumentNode, { operationName }: OperationParams)
   throw new Refusal(
     'OPERATION_RESOLUTION_FAILURE',
     operationName
-      ? `The document has no operation named "${operationName}".`
-      : 'The document has several operations: say which with "operationName".',
+      ? `Unknown operation named "${operationName}".`
+      : 'Must provide operation name if query contains multiple operations.',
   );
 }
 

@@ -5,7 +5,7 @@
  *                                                            heartbeat ─▶ StreamHeartbeat { cursor }
  *                                                            resync ────▶ ResyncRequired { cursor, reason }
  *
- * Each event comes as `{ [field]: event, position }`: the field's value, and the position that the harness tells the
+ * Each event comes as `{ [field]: event, position, cursor }`: the field's value, and the place that the harness tells the
  * router. `return()` ends at once, also while a fact is being looked at: a client that left waits for nothing.
  */
 import { DomainError } from './errors.ts';
@@ -26,6 +26,7 @@ export type ResyncReason = 'CURSOR_EXPIRED' | 'VISIBILITY_CHANGED';
 /** One source event of the subscription field `K`; `position` is the tenant's number of the fact it tells of. */
 export type SourceEvent<K extends string, E> = { readonly [field in K]: E | SignOfLife } & {
   readonly position: number;
+  readonly cursor: string;
 };
 
 export interface EventStreamOptions {
@@ -80,7 +81,7 @@ export function createEventStream({ source, feed, cursors, positionOf }: EventSt
       return mapItems(items, async (item) => {
         const cursor = cursors.encode({ ...bindingOf(tenant), values: [item.seq] });
         const event = item.kind === 'fact' ? await toEvent(item, cursor) : signOfLife(item, cursor);
-        return event === null ? null : ({ [field]: event, position: item.seq } as SourceEvent<K, E>);
+        return event === null ? null : ({ [field]: event, position: item.seq, cursor } as SourceEvent<K, E>);
       });
     },
   };

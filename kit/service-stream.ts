@@ -1,7 +1,7 @@
 /**
  * One running subscription: a source of events, mapped to results.
  *
- *   next():   pull one event ─▶ fresh context (loaders) ─▶ execute ─▶ { data, errors?, extensions.position }
+ *   next():   pull one event ─▶ fresh context (loaders) ─▶ execute ─▶ { data, errors?, extensions: position and cursor }
  *   return(): ends at once, also while an event is awaited or being executed; the source is told
  *
  * Not an async generator: the `return()` of one waits for the pending `next()`, which on a quiet stream never
@@ -108,10 +108,10 @@ async function resultOf(args: StreamArgs, event: unknown): Promise<ExecutionResu
     rootValue: event,
     contextValue: args.newContext(),
   });
-  const position = (event as { position?: unknown } | null)?.position;
+  const { position, cursor } = (event ?? {}) as { position?: unknown; cursor?: unknown };
   return {
     ...result,
     ...(errors ? { errors: errors.map((error) => args.mask(error)) } : {}),
-    ...(typeof position === 'number' ? { extensions: { ...result.extensions, position } } : {}),
+    ...(typeof position === 'number' ? { extensions: { ...result.extensions, position, cursor } } : {}),
   };
 }

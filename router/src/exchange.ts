@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Cancellation } from '@taskflow/kit/cancellation';
 import type { EstablishedTokens, Viewer } from '@taskflow/kit/identity';
+import type { EstablishedTokens, Viewer, ViewerGroup } from '@taskflow/kit/identity';
 import type { DocumentNode, GraphQLError, GraphQLFormattedError, OperationDefinitionNode } from 'graphql';
 import type { Caller } from './callers.ts';
 import type { Bucket } from './cost/buckets.ts';
@@ -126,6 +127,8 @@ export interface Exchange {
   viewer: Viewer | null;
   /** What the access directives of a supergraph file may ask of whoever calls; null without a token. */
   caller: Caller | null;
+  /** For whom a shared subscription runs: then there is no viewer, and nobody to answer. */
+  viewerGroup: ViewerGroup | null;
   /** The name of the plan that is in force for the viewer's organisation, as far as it is known. */
   plan: string | null;
   /** Present when the request means cookies, and may: its tokens travel in them. */
@@ -169,6 +172,7 @@ export function createExchange(
     token: null,
     viewer: null,
     caller: null,
+    viewerGroup: null,
     plan: null,
     cookies: null,
     cookieRefusal: null,

@@ -1,9 +1,11 @@
-import type { Viewer } from '@taskflow/kit/identity';
+import type { Viewer, ViewerGroup } from '@taskflow/kit/identity';
 import { describe, expect, it } from 'vitest';
 import { createEpochs, scopeKeyOf } from './scope.ts';
 
 const ADA: Viewer = { orgId: 'o1', userId: 'u1', role: 'MEMBER', sessionId: 's1' };
-const keyOf = (viewer: Viewer | null, plan: string | null = null) => scopeKeyOf({ viewer, plan });
+const keyOf = (viewer: Viewer | null, plan: string | null = null) =>
+  scopeKeyOf({ viewer, viewerGroup: null, plan });
+const keyOfGroup = (viewerGroup: ViewerGroup) => scopeKeyOf({ viewer: null, viewerGroup, plan: null });
 
 describe('the scope of a caller', () => {
   it('is the same for the same caller, and for all who are nobody', () => {
@@ -21,6 +23,15 @@ describe('the scope of a caller', () => {
     ['names that run into each other', { ...ADA, orgId: 'o1","u', userId: '1' }],
   ])('differs by %s', (_what, other) => {
     expect(keyOf(other)).not.toBe(keyOf(ADA));
+  });
+
+  it('of a group is its tenant and role, and nobody else is in it', () => {
+    const groups = [
+      { orgId: 'o1' },
+      { orgId: 'o1', role: 'MEMBER' },
+      { orgId: 'o2', role: 'MEMBER' },
+    ] as const;
+    expect(new Set([...groups.map(keyOfGroup), keyOf(null), keyOf(ADA)]).size).toBe(5);
   });
 
   it('differs by plan, and from nobody', () => {

@@ -9,7 +9,7 @@
 import type { Viewer } from '@taskflow/kit/identity';
 import type { Exchange } from './exchange.ts';
 
-type Scoped = Pick<Exchange, 'viewer' | 'plan'> & Partial<Pick<Exchange, 'prepared'>>;
+type Scoped = Pick<Exchange, 'viewer' | 'viewerGroup' | 'plan'> & Partial<Pick<Exchange, 'prepared'>>;
 
 /** No client header reaches a subgraph with an anonymous call, so all of them are one. */
 export const ANONYMOUS_SCOPE = 'anonymous';
@@ -26,7 +26,8 @@ export function scopeKeyOf({ prepared, ...scoped }: Scoped): string {
   return prepared?.restriction ? `${key}${prepared.restriction}` : key;
 }
 
-function scopeOf({ viewer, plan }: Omit<Scoped, 'prepared'>): string {
+function scopeOf({ viewer, viewerGroup, plan }: Omit<Scoped, 'prepared'>): string {
+  if (viewerGroup) return JSON.stringify(['group', viewerGroup.orgId, viewerGroup.role ?? null, plan]);
   if (!viewer) return ANONYMOUS_SCOPE;
   let key = scopeOfViewer.get(viewer);
   if (key === undefined) {
@@ -38,8 +39,8 @@ function scopeOf({ viewer, plan }: Omit<Scoped, 'prepared'>): string {
 }
 
 /** The tenant of a scope; callers without one share the empty name. */
-export function tenantOf({ viewer }: Pick<Exchange, 'viewer'>): string {
-  return viewer?.orgId ?? '';
+export function tenantOf({ viewer, viewerGroup }: Pick<Exchange, 'viewer' | 'viewerGroup'>): string {
+  return viewerGroup?.orgId ?? viewer?.orgId ?? '';
 }
 
 export interface Epochs {

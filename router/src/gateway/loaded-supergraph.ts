@@ -6,6 +6,7 @@ import { operationFromDocument } from '@apollo/federation-internals';
 import { ApolloGateway } from '@apollo/gateway';
 import type { QueryPlan } from '@apollo/query-planner';
 import type { Log } from '@taskflow/kit/log';
+import type { SharedMarks } from '@taskflow/kit/shared';
 import { type DocumentNode, type GraphQLScalarType, type GraphQLSchema, isScalarType } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { type CompileWorld, compileOperation } from '../execution/compile.ts';
@@ -13,6 +14,7 @@ import type { CompiledOperation, ExecutionResult, OperationRun } from '../execut
 import { createIntrospectionTexts } from '../execution/introspection.ts';
 import { createStockExecutor, quiet } from '../execution/stock.ts';
 import { type AccessRules, readAccessDirectives } from './access-directives.ts';
+import { readSharedMarks } from './shared-marks.ts';
 import type { CallSubgraph } from './subgraph-calls.ts';
 
 export interface Subgraph {
@@ -29,6 +31,8 @@ export interface LoadedSupergraph {
   readonly subgraphs: ReadonlyMap<string, Subgraph>;
   /** What the file's own directives keep from callers; null for most, TaskFlow's included. */
   readonly accessRules: AccessRules | null;
+  /** Fields whose value is the same for many viewers, by the file's `@shared`. */
+  readonly sharedMarks: SharedMarks;
   /** How an operation calls a subgraph, unless its run says otherwise. */
   readonly call: CallSubgraph;
   /** An operation of a valid document, planned and compiled once. */
@@ -81,6 +85,7 @@ export async function loadSupergraph(options: LoadOptions): Promise<LoadedSuperg
     schema: gateway.schema,
     subgraphs,
     accessRules: rules,
+    sharedMarks: readSharedMarks(options.sdl),
     call: options.call,
     ...execution(planner, gateway.schema, subgraphs, options),
   };

@@ -93,9 +93,10 @@ const USER_AGENT_LENGTH_MAX = 200;
 const LOCALE_LENGTH_MAX = 64;
 const KEY_LENGTH_MAX = 255;
 
-function claimsOf({ viewer, plan, requestId, clientAddress, headers, prepared }: Exchange) {
+function claimsOf({ viewer, viewerGroup, plan, requestId, clientAddress, headers, prepared }: Exchange) {
   return {
     viewer,
+    ...(viewerGroup === null ? {} : { viewerGroup }),
     ...(plan === null ? {} : { plan }),
     requestId,
     clientAddress,

@@ -21,7 +21,6 @@ function aDelivery({ canPause = true, eventsMax = 3, bytesMax = 1_000 } = {}) {
         leave: () => void calls.push('leave'),
       };
     },
-    render: async ({ cursor }) => `${cursor}`,
     write(payload) {
       written.push(payload);
       return isReading
@@ -38,7 +37,11 @@ function aDelivery({ canPause = true, eventsMax = 3, bytesMax = 1_000 } = {}) {
     delivery,
     written,
     calls,
-    says: (cursor: string, bytes = 1) => listener?.event({ result: {}, cursor, bytes }),
+    says: (cursor: string, bytes = 1) =>
+      listener?.event({
+        ...{ result: {}, cursor, bytes, position: null, kind: 'event' },
+        payload: async () => cursor,
+      }),
     ends: (kind: 'completed' | 'unavailable') => listener?.ended({ kind }),
     stopReading() {
       isReading = false;

@@ -16,8 +16,6 @@ import type { Feed, FeedEnd, FeedEvent, FeedListener } from './feeds.ts';
 export interface DeliveryOptions {
   /** Opens the feed; called once, when the client starts to listen. */
   open(listener: FeedListener): Feed;
-  /** The event as the client selected it: the payload of its frame, as JSON. Must not reject. */
-  render(event: FeedEvent): Promise<string>;
   /** Resolves when the connection has taken the payload, or is gone. `cursor`: where to go on after this event. */
   write(payload: string, cursor: string | null): Promise<void>;
   /** Bytes that wait in the client's socket. */
@@ -139,7 +137,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
   async function deliver(event: FeedEvent): Promise<void> {
     // A client that has left hears nothing more, and its work is waited for; one that must be told hears it now.
-    const payload = await unless(isStopped, options.render(event));
+    const payload = await unless(isStopped, event.payload());
     if (payload === undefined || isAbandoned()) return;
     isWriting = true;
     const written = options.write(payload, event.cursor);

@@ -10,10 +10,10 @@ import { type AnswerBody, bodyText, type Exchange, paramsOf, preparedOf } from '
 import type { SubgraphAnswer } from '../gateway/subgraph-calls.ts';
 import type { Pipeline } from '../pipeline.ts';
 import { bodyOf } from '../stages/execute.ts';
-import type { FeedEvent } from './feeds.ts';
+import type { UpstreamResult } from './upstream.ts';
 
 /** The payload of the event's frame, as JSON. Never rejects: an event that cannot be completed says so. */
-export type RenderEvent = (event: FeedEvent) => Promise<string>;
+export type RenderEvent = (result: UpstreamResult) => Promise<string>;
 
 export function createEventRenderer(options: {
   pipeline: Pipeline;
@@ -21,10 +21,11 @@ export function createEventRenderer(options: {
   exchange: Exchange;
 }): RenderEvent {
   const { pipeline, exchange } = options;
-  const { compiled, supergraph } = preparedOf(exchange);
   const { variables } = paramsOf(exchange);
 
-  return async ({ result }) => {
+  return async (result) => {
+    // Of now: a swap of the supergraph brings an operation that goes on a new one.
+    const { compiled, supergraph } = preparedOf(exchange);
     const own: Exchange = {
       ...exchange,
       requestId: randomUUID(),

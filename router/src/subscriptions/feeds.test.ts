@@ -25,7 +25,10 @@ function aFeed(variables: Record<string, unknown> = {}) {
   const heard: unknown[] = [];
   const ends: FeedEnd[] = [];
   const feed = openFeed(
-    { upstream, primary, variables, sign: (query, used) => `${query}|${JSON.stringify(used)}` },
+    {
+      ...{ upstream, primary, variables, render: async () => '' },
+      sign: (query, used) => `${query}|${JSON.stringify(used)}`,
+    },
     {
       event: ({ result, cursor }) => heard.push(cursor ?? result.extensions?.position),
       ended: (end) => ends.push(end),

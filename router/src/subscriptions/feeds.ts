@@ -8,19 +8,20 @@
  * Invariants: positions only rise, so a listener hears each event once and in order; only ResyncRequired may
  * go back, because it is the subgraph's word that the positions before it mean nothing any more.
  *
- * Absence: no sharing yet. A feed belongs to one listener; a feed shared by several (one per distinct operation,
- * variables and scope, the scope containing the viewer unless the schema allows more) takes its place behind
- * the same `open`.
+ * A feed has one listener. Where several viewers read the same, that listener is a shared feed (shared-feeds.ts).
  */
 import type { FetchNode } from '@apollo/query-planner';
+import { isNews, type Placed } from './splice.ts';
 import type { SubscribePayload, Upstream, UpstreamError, UpstreamResult } from './upstream.ts';
 
-export interface FeedEvent {
+export interface FeedEvent extends Placed {
   readonly result: UpstreamResult;
   /** The client's handle to go on after this event, when the subgraph or the selection tells it. */
   readonly cursor: string | null;
   /** Size of the upstream message: what a waiting event is taken to weigh. */
   readonly bytes: number;
+  /** The event as the client selected it: the payload of its frame, as JSON. Never rejects. */
+  payload(): Promise<string>;
 }
 
 export type FeedEnd =
@@ -41,6 +42,8 @@ export interface FeedSource {
   readonly variables: Readonly<Record<string, unknown>>;
   /** A context for these exact words, signed anew for each (re-)subscription; null where calls are unsigned. */
   sign(query: string, variables: Record<string, unknown>): string | null;
+  /** The payload of the frame. Never rejects. */
+  render(result: UpstreamResult): Promise<string>;
 }
 
 export interface Feed {
@@ -62,10 +65,11 @@ const RETRY_AFTER_MS = 1_000;
 const HEARTBEAT = 'StreamHeartbeat';
 const RESYNC = 'ResyncRequired';
 
-export function openFeed(source: FeedSource, listener: FeedListener): Feed {
+/** `after`: the position to go on from, in place of what the operation says. */
+export function openFeed(source: FeedSource, listener: FeedListener, after: number | null = null): Feed {
   const { upstream, primary } = source;
   const variables = variablesOf(source);
-  let last: number | null = null;
+  let last = after;
   let stopListening: (() => void) | null = null;
   let retry: NodeJS.Timeout | undefined;
   let retryUntil: number | null = null;
@@ -99,14 +103,11 @@ export function openFeed(source: FeedSource, listener: FeedListener): Feed {
   function listen(): void {
     stopListening = upstream.subscribe(start, {
       next(result, bytes) {
-        const { position, cursor, typename } = placeOf(result);
-        if (position !== null) {
-          const isNews = last === null || position > last || typename === RESYNC;
-          if (!isNews && !(typename === HEARTBEAT && position === last)) return;
-          last = position;
-        }
+        const place = placeOf(result);
+        if (!isNews({ ...place, bytes }, last)) return;
+        last = place.position ?? last;
         retryUntil = null;
-        listener.event({ result, cursor, bytes });
+        listener.event({ ...place, result, bytes, payload: () => source.render(result) });
       },
       refused,
       completed: () => end({ kind: 'completed' }),
@@ -143,6 +144,11 @@ function variablesOf({ primary, variables }: FeedSource): Record<string, unknown
   return used;
 }
 
+function kindOf(typename: unknown): Placed['kind'] {
+  if (typename === HEARTBEAT) return 'heartbeat';
+  return typename === RESYNC ? 'resync' : 'event';
+}
+
 function placeOf({ data, extensions }: UpstreamResult) {
   // A subscription has exactly one root field.
   const root = Object.values(data ?? {})[0] as Record<string, unknown> | null | undefined;
@@ -151,6 +157,6 @@ function placeOf({ data, extensions }: UpstreamResult) {
   return {
     position: typeof position === 'number' && Number.isSafeInteger(position) ? position : null,
     cursor: typeof cursor === 'string' ? cursor : null,
-    typename: root?.__typename,
+    kind: kindOf(root?.__typename),
   };
 }

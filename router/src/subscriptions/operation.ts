@@ -13,8 +13,11 @@ import type { Pipeline } from '../pipeline.ts';
 import { checkedParams } from '../stages/body-limits.ts';
 import { createDelivery, type Delivery, type DeliveryLimits, type Failure } from './delivery.ts';
 import { createEventRenderer } from './events.ts';
-import { openFeed } from './feeds.ts';
+import { type Feed, type FeedListener, type FeedSource, openFeed } from './feeds.ts';
 import type { Gate } from './gate.ts';
+import type { SharedFeeds } from './shared-feeds.ts';
+import { shareOf } from './sharing.ts';
+import { openSplicedFeed } from './spliced-feed.ts';
 import type { Upstream, UpstreamError } from './upstream.ts';
 
 export interface OperationDeps {
@@ -23,6 +26,8 @@ export interface OperationDeps {
   upstreamOf(supergraph: LoadedSupergraph, subgraph: string): Upstream;
   /** Bounds how many events are rendered at once in this process. */
   readonly gate: Gate;
+  /** Of the viewers of this process who read the same. */
+  readonly sharedFeeds: SharedFeeds;
   readonly limits?: Partial<DeliveryLimits>;
 }
 
@@ -122,28 +127,13 @@ function deliverAnswer({ pipeline }: OperationDeps, exchange: Exchange, sink: Fr
 
 /** The events of a subscription whose exchange has passed `prepare`. */
 export function deliverEvents(deps: OperationDeps, exchange: Exchange, sink: FrameSink): Delivery {
-  const { pipeline, gate, limits } = deps;
-  const { compiled, supergraph } = preparedOf(exchange);
-  const { variables } = paramsOf(exchange);
-  const { primary } = subscriptionOf(compiled.planFor(variables).node);
-  const upstream = deps.upstreamOf(supergraph, primary.serviceName);
-  const render = createEventRenderer({ pipeline, exchange });
+  const { pipeline, limits } = deps;
+  const own = feedSourceOf(deps, exchange);
   const delivery = createDelivery({
-    open: (listener) =>
-      openFeed(
-        {
-          upstream,
-          primary,
-          variables,
-          sign: (query, used) =>
-            pipeline.signContext(exchange, primary.serviceName, bytesOfSubscription(query, used)),
-        },
-        listener,
-      ),
-    render: (event) => gate.run(() => render(event)),
+    open: (listener) => openFor(deps, exchange, own, listener),
     write: sink.write,
     bufferedBytes: sink.bufferedBytes,
-    explain: (failure) => explain(pipeline, exchange, primary.serviceName, failure),
+    explain: (failure) => explain(pipeline, exchange, own.primary.serviceName, failure),
     ...(limits ? { limits } : {}),
   });
   return {
@@ -154,6 +144,29 @@ export function deliverEvents(deps: OperationDeps, exchange: Exchange, sink: Fra
       // Nobody reads this answer: it ends the exchange, with its line in the access log.
       await pipeline.respond(exchange, {});
     },
+  };
+}
+
+/** The feed of this viewer, or that of all who read the same. */
+function openFor(deps: OperationDeps, exchange: Exchange, own: FeedSource, listener: FeedListener): Feed {
+  const share = shareOf(exchange);
+  if (!share) return openFeed(own, listener);
+  const attach = (hears: FeedListener) =>
+    deps.sharedFeeds.attach(share.key, () => feedSourceOf(deps, share.exchange), hears);
+  return openSplicedFeed({ own, attach, isResuming: share.isResuming, limits: deps.limits }, listener);
+}
+
+function feedSourceOf({ pipeline, gate, upstreamOf }: OperationDeps, exchange: Exchange): FeedSource {
+  const { compiled, supergraph } = preparedOf(exchange);
+  const { primary } = subscriptionOf(compiled.planFor(paramsOf(exchange).variables).node);
+  const render = createEventRenderer({ pipeline, exchange });
+  return {
+    upstream: upstreamOf(supergraph, primary.serviceName),
+    primary,
+    variables: paramsOf(exchange).variables,
+    sign: (query, used) =>
+      pipeline.signContext(exchange, primary.serviceName, bytesOfSubscription(query, used)),
+    render: (result) => gate.run(() => render(result)),
   };
 }
 

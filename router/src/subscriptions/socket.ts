@@ -26,6 +26,7 @@ import { createGate } from './gate.ts';
 import { createHttpStreams } from './http-stream.ts';
 import { createSeats } from './seats.ts';
 import { createSession, type Iteration, type Session, type SessionDeps } from './session.ts';
+import { createSharedFeeds } from './shared-feeds.ts';
 import { createUpstream, type Upstream } from './upstream.ts';
 
 export interface SubscriptionSocketOptions {
@@ -60,6 +61,8 @@ export interface SubscriptionStatus {
   readonly operations: number;
   /** Events being rendered, and those whose turn has not come. */
   readonly events: { running: number; waiting: number };
+  /** Feeds with several listeners (or that may have), and all of those. */
+  readonly shared: { feeds: number; listeners: number };
   /** By address of the subgraph. */
   readonly upstreams: Readonly<Record<string, ReturnType<Upstream['status']>>>;
 }
@@ -99,10 +102,12 @@ export function createSubscriptionSocket(options: SubscriptionSocketOptions): Su
   const isAllowedOrigin = originMatcher(config.origins);
   const upstreams = new Map<string, Upstream>();
   const gate = createGate(RENDERS_MAX);
+  const sharedFeeds = createSharedFeeds();
   const deps: SessionDeps = {
     pipeline: options.pipeline,
     revocation,
     gate,
+    sharedFeeds,
     addressOf: options.addressOf ?? ((request) => request.socket.remoteAddress ?? ''),
     upstreamOf: (supergraph, subgraph) => upstreamOf(upstreams, supergraph, subgraph, log),
     seats: createSeats(config.socketsPerUserMax ?? SOCKETS_PER_USER_MAX),
@@ -169,6 +174,7 @@ export function createSubscriptionSocket(options: SubscriptionSocketOptions): Su
       streams: streams.count(),
       operations: [...clients.values()].reduce((sum, session) => sum + session.status().operations, 0),
       events: gate.status(),
+      shared: sharedFeeds.status(),
       upstreams: Object.fromEntries([...upstreams].map(([url, upstream]) => [url, upstream.status()])),
     }),
     stop() {

@@ -34,19 +34,33 @@ import type { AccessToken } from '../../src/tokens.ts';
 const log = createLog({ process: 'test', level: process.env.LOG_LEVEL ?? 'silent' });
 const CONTEXT_KEY = 'test:0123456789012345678901234567890123456789';
 
-const LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key"])';
+const LINK = `extend schema
+  @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key", "@composeDirective"])
+  @link(url: "https://taskflow.example/shared/v1.0", import: ["@shared"])
+  @composeDirective(name: "@shared")
+  directive @shared(by: shared__Scope!, roles: [String!]) on FIELD_DEFINITION
+  enum shared__Scope { TENANT ROLE }`;
 const TASK_SDL = `${LINK}
   type Query { ping(delayMs: Int): String! }
   type Mutation { poke: Int! }
-  type Subscription { taskEvents(after: String, refuse: String): TaskEvent! }
+  type Subscription {
+    taskEvents(after: String, refuse: String): TaskEvent! @shared(by: ROLE, roles: ["ORG_ADMIN"])
+  }
   union TaskEvent = TaskChange | StreamHeartbeat | ResyncRequired
-  type TaskChange { cursor: String! number: Int! text: String! watchers: [User!]! actor: User }
-  type StreamHeartbeat { cursor: String! }
-  type ResyncRequired { cursor: String! }
-  type User @key(fields: "id", resolvable: false) { id: ID! }`;
+  type TaskChange {
+    cursor: String! @shared(by: TENANT)
+    number: Int! @shared(by: TENANT)
+    text: String! @shared(by: TENANT)
+    watchers: [User!]! @shared(by: TENANT)
+    actor: User @shared(by: TENANT)
+    viewerCanChange: Boolean!
+  }
+  type StreamHeartbeat { cursor: String! @shared(by: TENANT) }
+  type ResyncRequired { cursor: String! @shared(by: TENANT) }
+  type User @key(fields: "id", resolvable: false) { id: ID! @shared(by: TENANT) }`;
 const USER_SDL = `${LINK}
   type Query { me: User }
-  type User @key(fields: "id") { id: ID! name: String! }`;
+  type User @key(fields: "id") { id: ID! @shared(by: TENANT) name: String! @shared(by: TENANT) isViewer: Boolean! }`;
 
 /** What the task subgraph has to tell, in order; a stand-in for its outbox and feed. */
 export class EventLog {
@@ -54,6 +68,10 @@ export class EventLog {
   /** Streams that are open now, and how often one was opened, with what position. */
   open = 0;
   readonly opened: { viewer: string | undefined; resumeAfter: number | null }[] = [];
+  /** Streams say where they are as soon as they have told everything. */
+  beats = false;
+  /** Groups of viewers are refused, as by a subgraph that does not know them. */
+  knowsGroups = true;
   /** The next this many subscriptions are refused as a passing outage. */
   outages = 0;
   private readonly wakers = new Set<() => void>();
@@ -64,8 +82,9 @@ export class EventLog {
   }
 
   stream(context: RequestContext, after: string | null): AsyncIterableIterator<object> {
-    const { resumeAfter, viewer } = context;
-    this.opened.push({ viewer: viewer?.userId, resumeAfter });
+    const { resumeAfter, viewer, reader } = context;
+    this.opened.push({ viewer: viewer?.userId ?? reader?.role, resumeAfter });
+    let hasBeaten = !this.beats;
     let at = resumeAfter ?? (after === null ? this.events.length : Number(after));
     let wake = () => {};
     let isOver = false;
@@ -81,6 +100,10 @@ export class EventLog {
     };
     return {
       next: async () => {
+        if (!isOver && !hasBeaten && at >= this.events.length) {
+          hasBeaten = true;
+          return { done: false, value: { taskEvents: beatOf(at), position: at, cursor: `c${at}` } };
+        }
         while (!isOver && at >= this.events.length) {
           await new Promise<void>((resolve) => {
             wake = resolve;
@@ -88,7 +111,7 @@ export class EventLog {
         }
         const event = this.events[at++];
         if (isOver || !event) return over();
-        return { done: false, value: { taskEvents: eventOf(event), position: event.position } };
+        return { done: false, value: sourceEventOf(event) };
       },
       return: over,
       [Symbol.asyncIterator]() {
@@ -98,11 +121,26 @@ export class EventLog {
   }
 }
 
+function sourceEventOf(event: EventLog['events'][number]) {
+  const { position } = event;
+  return { taskEvents: eventOf(event), position, cursor: `c${position}` };
+}
+
+const beatOf = (position: number) => ({ __typename: 'StreamHeartbeat', cursor: `c${position}` });
+
 function eventOf({ position, text, kind }: EventLog['events'][number]) {
   const cursor = `c${position}`;
   if (kind !== 'TaskChange') return { __typename: kind, cursor };
   const watchers = Array.from({ length: 10 }, (_, index) => ({ id: `u${index}` }));
-  return { __typename: kind, cursor, number: position, text, watchers, actor: { id: 'u1' } };
+  return {
+    __typename: kind,
+    cursor,
+    number: position,
+    text,
+    watchers,
+    actor: { id: 'u1' },
+    viewerCanChange: true,
+  };
 }
 
 export interface World {
@@ -309,7 +347,10 @@ function verified(text: string | undefined, revoked: Map<string, RevocationReaso
   if (expiresAt <= Date.now()) throw new Refusal('TOKEN_EXPIRED', 'no', { status: 401 });
   const reason = revoked.get(name);
   if (reason) throw new Refusal(reason, 'no', { status: 401 });
-  const viewer: Viewer = { orgId: 'org1', userId: name, role: 'MEMBER', sessionId: `s-${name}` };
+  const role = name.startsWith('boss') ? 'ORG_ADMIN' : 'MEMBER';
+  const scopes = name.startsWith('bossKey') ? { scopes: ['READ'] as const } : {};
+  const orgId = name.endsWith('Elsewhere') ? 'org2' : 'org1';
+  const viewer: Viewer = { orgId, userId: name, role, sessionId: `s-${name}`, ...scopes };
   return { viewer, caller: { scopes: new Set(), claims: {}, expiresAt }, epoch: 1, expiresAt, plan: null };
 }
 
@@ -326,6 +367,8 @@ function taskResolvers(events: EventLog) {
     Subscription: {
       taskEvents: {
         subscribe(_: unknown, args: { after?: string; refuse?: string }, context: RequestContext) {
+          if (!context.viewer && context.reader && !events.knowsGroups)
+            throw new DomainError('UNAUTHENTICATED', 'Who are you?');
           const code = events.outages-- > 0 ? 'SUBGRAPH_UNAVAILABLE' : args.refuse;
           if (code === 'SUBGRAPH_UNAVAILABLE') throw new DomainError(code, 'Later.', { retryable: true });
           if (code) throw new GraphQLError('No.', { extensions: { code } });
@@ -342,6 +385,7 @@ const USER_RESOLVERS = {
   },
   User: {
     __resolveReference: ({ id }: { id: string }) => ({ id, name: `Name of ${id}` }),
+    isViewer: ({ id }: { id: string }, _args: unknown, { viewer }: RequestContext) => id === viewer?.userId,
   },
 };
 

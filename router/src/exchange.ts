@@ -6,7 +6,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Cancellation } from '@taskflow/kit/cancellation';
-import type { EstablishedTokens, Viewer } from '@taskflow/kit/identity';
 import type { EstablishedTokens, Viewer, ViewerGroup } from '@taskflow/kit/identity';
 import type { DocumentNode, GraphQLError, GraphQLFormattedError, OperationDefinitionNode } from 'graphql';
 import type { Caller } from './callers.ts';

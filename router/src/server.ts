@@ -240,6 +240,7 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
   const sockets = createSubscriptionSocket({
     pipeline,
     revocation,
+    epochs: calling.epochs,
     log,
     addressOf: (request) => clientAddressOf(request, config.proxyHops),
     config: {

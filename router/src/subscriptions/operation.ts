@@ -10,6 +10,7 @@ import { type DocumentNode, GraphQLError, type GraphQLFormattedError, type Opera
 import { bodyText, type Exchange, type OperationParams, paramsOf, preparedOf, Refusal } from '../exchange.ts';
 import type { LoadedSupergraph } from '../gateway/loaded-supergraph.ts';
 import type { Pipeline } from '../pipeline.ts';
+import { type Epochs, tenantOf } from '../scope.ts';
 import { checkedParams } from '../stages/body-limits.ts';
 import { createDelivery, type Delivery, type DeliveryLimits, type Failure } from './delivery.ts';
 import { createEventRenderer } from './events.ts';
@@ -28,6 +29,8 @@ export interface OperationDeps {
   readonly gate: Gate;
   /** Of the viewers of this process who read the same. */
   readonly sharedFeeds: SharedFeeds;
+  /** An event tells that something has changed: what is read for it joins no read that began before it. */
+  readonly epochs: Pick<Epochs, 'move'>;
   readonly limits?: Partial<DeliveryLimits>;
 }
 
@@ -156,7 +159,7 @@ function openFor(deps: OperationDeps, exchange: Exchange, own: FeedSource, liste
   return openSplicedFeed({ own, attach, isResuming: share.isResuming, limits: deps.limits }, listener);
 }
 
-function feedSourceOf({ pipeline, gate, upstreamOf }: OperationDeps, exchange: Exchange): FeedSource {
+function feedSourceOf({ pipeline, gate, upstreamOf, epochs }: OperationDeps, exchange: Exchange): FeedSource {
   const { compiled, supergraph } = preparedOf(exchange);
   const { primary } = subscriptionOf(compiled.planFor(paramsOf(exchange).variables).node);
   const render = createEventRenderer({ pipeline, exchange });
@@ -166,7 +169,10 @@ function feedSourceOf({ pipeline, gate, upstreamOf }: OperationDeps, exchange: E
     variables: paramsOf(exchange).variables,
     sign: (query, used) =>
       pipeline.signContext(exchange, primary.serviceName, bytesOfSubscription(query, used)),
-    render: (result) => gate.run(() => render(result)),
+    render(result) {
+      epochs.move(tenantOf(exchange));
+      return gate.run(() => render(result));
+    },
   };
 }
 

@@ -19,6 +19,7 @@ import type { Answer, Exchange } from '../exchange.ts';
 import type { LoadedSupergraph } from '../gateway/loaded-supergraph.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { Revocation } from '../revocation.ts';
+import type { Epochs } from '../scope.ts';
 import { isOwnOrigin, originMatcher } from '../stages/cors-csrf.ts';
 import { CLOSE } from './close-codes.ts';
 import type { DeliveryLimits } from './delivery.ts';
@@ -32,6 +33,7 @@ import { createUpstream, type Upstream } from './upstream.ts';
 export interface SubscriptionSocketOptions {
   readonly pipeline: Pipeline;
   readonly revocation: Pick<Revocation, 'check' | 'onRevoked'>;
+  readonly epochs: Pick<Epochs, 'move'>;
   readonly log: Log;
   /** The client's address, where the peer is a trusted proxy. */
   addressOf?(request: IncomingMessage): string;
@@ -108,6 +110,7 @@ export function createSubscriptionSocket(options: SubscriptionSocketOptions): Su
     revocation,
     gate,
     sharedFeeds,
+    epochs: options.epochs,
     addressOf: options.addressOf ?? ((request) => request.socket.remoteAddress ?? ''),
     upstreamOf: (supergraph, subgraph) => upstreamOf(upstreams, supergraph, subgraph, log),
     seats: createSeats(config.socketsPerUserMax ?? SOCKETS_PER_USER_MAX),

@@ -194,6 +194,7 @@ export async function aWorld(options: Partial<SubscriptionSocketOptions['config'
   });
   const sockets = createSubscriptionSocket({
     pipeline,
+    epochs: calling.epochs,
     revocation: {
       check: ({ viewer }) => revoked.get(viewer.userId) ?? null,
       onRevoked(listener) {

@@ -16,6 +16,8 @@ export type { KeyRing } from './config.ts';
 
 export const CONTEXT_HEADER = 'taskflow-context';
 export const ESTABLISHED_HEADER = 'taskflow-established';
+/** How many statements an explained call has sent to the database. */
+export const STATEMENTS_HEADER = 'taskflow-statements';
 
 export type Role = 'ORG_ADMIN' | 'MANAGER' | 'MEMBER' | 'GUEST';
 
@@ -91,6 +93,8 @@ export interface ContextClaims {
   readonly idempotencyKey?: string | undefined;
   readonly minSyncId?: string | undefined;
   readonly operationName?: string | undefined;
+  /** The client wants its answer explained: the call's statements are counted, and told in STATEMENTS_HEADER. */
+  readonly isExplained?: boolean | undefined;
   /** To the subgraph that signs people in: tokens go back in the established header, not in the payload. */
   readonly tokensAsCookies?: boolean | undefined;
   /** The refresh token of the cookie, for a `tokenRefresh` that names none. */

@@ -18,7 +18,7 @@ import { GraphQLError, type GraphQLFormattedError, type GraphQLSchema } from 'gr
 import type { Cancellation } from './cancellation.ts';
 import { Deadline, DeadlineError, withDeadline } from './deadline.ts';
 import { type DomainError, toClientError } from './errors.ts';
-import { ESTABLISHED_HEADER, type KeyRing, signEstablished } from './identity.ts';
+import { ESTABLISHED_HEADER, type KeyRing, STATEMENTS_HEADER, signEstablished } from './identity.ts';
 import type { Log } from './log.ts';
 import {
   type BuildContext,
@@ -32,6 +32,7 @@ import {
   unauthenticated,
 } from './service-context.ts';
 import type { LocalReply } from './service-local.ts';
+import { countingStatements } from './statement-count.ts';
 
 export interface HttpCall {
   /** The `taskflow-context` header. */
@@ -106,14 +107,16 @@ export function createGraphqlHttp(options: {
     const { claims } = state.caller;
     const built = buildContext(build, { claims, log: state.log, canEstablish: true });
     state.built = built;
-    const answer = await form.execute(server, request, () => {
-      observe?.({
-        operationName: request.operationName ?? claims.operationName ?? null,
-        query: request.query ?? '',
-        bodyBytes: call.body.length,
+    const run = () =>
+      form.execute(server, request, () => {
+        observe?.({
+          operationName: request.operationName ?? claims.operationName ?? null,
+          query: request.query ?? '',
+          bodyBytes: call.body.length,
+        });
+        return built.context;
       });
-      return built.context;
-    });
+    const answer = claims.isExplained ? await explained(form, run) : await run();
     const established = built.established();
     return established
       ? form.withHeaders(answer, { [ESTABLISHED_HEADER]: signEstablished(ring, established) })
@@ -233,6 +236,11 @@ const asObjects: Form<LocalReply> = {
   }),
   withHeaders: (reply, headers) => ({ ...reply, headers: { ...reply.headers, ...headers } }),
 };
+
+async function explained<A>(form: Form<A>, run: () => Promise<A>): Promise<A> {
+  const { result, statements } = await countingStatements(run);
+  return form.withHeaders(result, { [STATEMENTS_HEADER]: String(statements) });
+}
 
 /** Only the fields that the harness itself reads; Apollo checks the shape of the rest. */
 interface GraphqlRequest {

@@ -25,6 +25,7 @@ import {
   statementOf,
 } from './lending.ts';
 import { transactionOn } from './sql.ts';
+import { noteStatement } from './statement-count.ts';
 import { borrowWithin, runWithinDeadline, statementTimeoutMs } from './statement-deadline.ts';
 import { prepareContext, TenantQuery } from './tenant-query.ts';
 
@@ -182,6 +183,7 @@ export class TenantPool extends pg.Pool {
   }
 
   #run(client: pg.PoolClient, statement: pg.QueryConfig, scope: TenantScope): Promise<pg.QueryResult> {
+    noteStatement();
     this.#onStatement?.(statement.text);
     const begin = BEGIN.exec(statement.text);
     const timeoutMs = statementTimeoutMs(this.#statementTimeoutMs);

@@ -76,6 +76,9 @@ export const variables = {
   ROUTER_INTROSPECTION: choice(['auto', 'true', 'false'], 'auto').describe(
     'Whether clients may read the schema; auto: in development only.',
   ),
+  ROUTER_EXPLAIN: choice(['auto', 'true', 'false'], 'auto').describe(
+    'Whether the header taskflow-explain: true gets signed-in callers told how their answer came about; auto: in development only.',
+  ),
   ROUTER_PROXY_HOPS: int(0, { max: 10 }).describe(
     'Proxies in front of the router whose X-Forwarded-For entries are believed.',
   ),
@@ -167,6 +170,8 @@ export interface RouterConfig {
   /** Null: no cookie is read or written. */
   cookies: CookieMode | null;
   introspection: boolean;
+  /** Tell callers who ask how their answers came about. */
+  explain: boolean;
   /** Greet people who open the router in a browser. */
   landing: boolean;
   proxyHops: number;
@@ -310,6 +315,7 @@ function servingOf(values: Values) {
     cookies: values.ROUTER_COOKIES === 'off' ? null : values.ROUTER_COOKIES,
     introspection:
       values.ROUTER_INTROSPECTION === 'auto' ? isDevelopment : values.ROUTER_INTROSPECTION === 'true',
+    explain: values.ROUTER_EXPLAIN === 'auto' ? isDevelopment : values.ROUTER_EXPLAIN === 'true',
     landing: isDevelopment && !values.ROUTER_ANONYMOUS,
     proxyHops: values.ROUTER_PROXY_HOPS,
     subgraphTimeoutMs: values.ROUTER_SUBGRAPH_TIMEOUT_MS,

@@ -12,6 +12,7 @@ import type { Caller } from './callers.ts';
 import type { Bucket } from './cost/buckets.ts';
 import type { OperationCost } from './cost/operation-cost.ts';
 import type { CompiledOperation, DeferredPart } from './execution/compiled-operation.ts';
+import type { Explanation } from './explanation.ts';
 import type { LoadedSupergraph } from './gateway/loaded-supergraph.ts';
 import type { AccessToken } from './tokens.ts';
 
@@ -142,6 +143,8 @@ export interface Exchange {
   prepared: PreparedOperation | null;
   /** What the operation may cost, taken and not settled yet; null before it is known, and after the answer. */
   charge: Charge | null;
+  /** Present when the client wants its answer explained, and may. */
+  explanation: Explanation | null;
   /** The member `extensions` of the answer; left out while it is empty. */
   readonly extensions: Record<string, unknown>;
   /** Headers that every answer to this exchange carries (request id, CORS). */
@@ -180,6 +183,7 @@ export function createExchange(
     registersAs: null,
     prepared: null,
     charge: null,
+    explanation: null,
     extensions: {},
     answerHeaders: {},
     cancellation: new Cancellation(),

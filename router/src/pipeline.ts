@@ -39,6 +39,8 @@ import { createCostCharge } from './stages/cost-charge.ts';
 import { createCostSettle } from './stages/cost-settle.ts';
 import { createCountCalls } from './stages/count-calls.ts';
 import { createExecute } from './stages/execute.ts';
+import { createExplain } from './stages/explain.ts';
+import { createExplainCalls } from './stages/explain-calls.ts';
 import { createMaskErrors } from './stages/mask-errors.ts';
 import { createOperationLimits } from './stages/operation-limits.ts';
 import { createParseValidate, InvalidOperation } from './stages/parse-validate.ts';
@@ -126,6 +128,7 @@ export function requestStages({
     createAccessDirectives({ mode: config.accessMode, policies: createPolicies(policies, log) }),
     createCostCharge({ limits: cost, costs: createCosts(cost), buckets, keys: redis?.keys ?? createKeys() }),
     ...(tokens ? [createCountCalls({ calls: calls ?? createNoCallCounter(), freeFields })] : []),
+    ...(config.explain ? [createExplain({ hasAccounts: tokens !== null })] : []),
     createExecute(),
   ];
 }
@@ -139,6 +142,7 @@ export interface CallDeps {
 export function callStages({ config, flights, breakers }: CallDeps): CallStage[] {
   const { keyRings, limits } = config;
   return [
+    ...(config.explain ? [createExplainCalls()] : []),
     createCallDeadline({
       timeoutMs: config.subgraphTimeoutMs,
       timeoutsMs: config.subgraphTimeoutsMs,

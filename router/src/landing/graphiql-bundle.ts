@@ -32,7 +32,8 @@ const INGREDIENTS = [
   'vite',
 ];
 const SCRIPT = fileURLToPath(new URL('build-graphiql.mjs', import.meta.url));
-const ENTRY = new URL('page/graphiql.mjs', import.meta.url);
+/** The hand-written part of what is bundled. */
+const PARTS = ['page/graphiql.mjs', 'page/explain.mjs'].map((name) => new URL(name, import.meta.url));
 
 /** `directory`: where bundles are kept; created when it is needed. */
 export function createGraphiqlBundle({ directory, log }: { directory: string; log: Log }): GraphiqlBundle {
@@ -79,7 +80,7 @@ async function fingerprint(): Promise<string> {
   const hash = createHash('sha256');
   const { resolve } = createRequire(import.meta.url);
   for (const name of INGREDIENTS) hash.update(await readFile(packageFileOf(name, resolve)));
-  hash.update(await readFile(ENTRY)).update(await readFile(SCRIPT));
+  for (const part of [...PARTS, SCRIPT]) hash.update(await readFile(part));
   return hash.digest('hex').slice(0, 12);
 }
 

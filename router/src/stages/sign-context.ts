@@ -93,10 +93,20 @@ const USER_AGENT_LENGTH_MAX = 200;
 const LOCALE_LENGTH_MAX = 64;
 const KEY_LENGTH_MAX = 255;
 
-function claimsOf({ viewer, viewerGroup, plan, requestId, clientAddress, headers, prepared }: Exchange) {
+function claimsOf({
+  viewer,
+  viewerGroup,
+  plan,
+  requestId,
+  clientAddress,
+  headers,
+  prepared,
+  explanation,
+}: Exchange) {
   return {
     viewer,
     ...(viewerGroup === null ? {} : { viewerGroup }),
+    ...(explanation ? { isExplained: true } : {}),
     ...(plan === null ? {} : { plan }),
     requestId,
     clientAddress,

@@ -11,16 +11,19 @@ import { Kind, parse } from 'graphql';
 import { createClient } from 'graphql-ws';
 import { createElement, useEffect } from 'react';
 import { createRoot } from 'react-dom/client';
+import { createExplanations } from './explain.mjs';
 
 /** Shows GraphiQL in `target`. Returns the workbench of the page. */
 export function mountGraphiql(target, { endpoint, socketEndpoint, session, operations, current }) {
   const commands = { open: () => {} };
-  const connection = createConnection(endpoint, socketEndpoint, session);
+  const explanations = createExplanations();
+  const connection = createConnection(endpoint, socketEndpoint, session, explanations);
   createRoot(target).render(
     createElement(
       GraphiQL,
       {
         fetcher: connection.fetcher,
+        plugins: [explanations.plugin],
         defaultTabs: tabsOf(operations, current),
         // Of the first tab GraphiQL takes the query only.
         ...(current.variables ? { initialVariables: tabOf(current).variables } : {}),
@@ -67,7 +70,7 @@ function Remote({ commands }) {
 }
 
 /** HTTP and WebSocket with the session's token. */
-function createConnection(endpoint, socketEndpoint, session) {
+function createConnection(endpoint, socketEndpoint, session, explanations) {
   /** What the Headers tab says, if it says something. */
   let named = null;
   let client = null;
@@ -102,7 +105,9 @@ function createConnection(endpoint, socketEndpoint, session) {
     named = given;
     if (hasChanged) reset();
     const { request, documentAST } = asWritten(params, options);
-    return fetchThrough(request, { ...options, documentAST });
+    return explanations.taken(
+      fetchThrough(request, { ...options, documentAST, headers: explanations.asking(options?.headers) }),
+    );
   }
 
   reset();

@@ -21,7 +21,7 @@ export function createExplainCalls(): CallStage {
         durationMs: 0,
         query: call.request.query,
         entities: entitiesOf(call),
-        requestBytes: call.body.length,
+        requestBytes: Buffer.byteLength(call.request.body),
         statements: null as number | null,
       };
       explanation.calls.push(explained);

@@ -1,4 +1,4 @@
-/** All five processes in one: the same services on the same ports, meeting over the same signed calls. */
+/** All five processes in one: the same services on the same ports; the router's signed calls skip HTTP. */
 
 import { readNotificationConfig } from '@taskflow/notification/config';
 import { createService as createNotification } from '@taskflow/notification/service';
@@ -38,6 +38,7 @@ export async function startSupergraph(
   stops.checkpoint();
   const router = createRouter(readRouterConfig(env), {
     demo: { ...demo, mailboxUrl: mailboxUrl ?? undefined },
+    localSubgraphs: new Map(Object.entries(subgraphs)),
   });
   await stops.add('router', () => router.stop());
   await router.start();

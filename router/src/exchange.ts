@@ -192,6 +192,11 @@ export function createExchange(
   };
 }
 
+/** The client has gone before its answer. What a mutation has begun goes on: its outcome is somebody's to read. */
+export function leave({ prepared, cancellation }: Exchange): void {
+  if (prepared?.operation.operation !== 'mutation') cancellation.cancel();
+}
+
 /** The valid operation of an exchange that has passed `parse-validate`. */
 export function preparedOf(exchange: Exchange): PreparedOperation {
   if (!exchange.prepared) throw new Error('The exchange has not passed parse-validate.');

@@ -9,6 +9,7 @@ import { createHealth, type HealthReport, type Probes } from '@taskflow/kit/heal
 import type { Log } from '@taskflow/kit/log';
 import type { RedisConnections } from '@taskflow/kit/redis';
 import type { Dispatcher } from 'undici';
+import type { Calling, CallingStatus } from './gateway/calling.ts';
 import type { Supergraph, SupergraphStatus } from './gateway/supergraph.ts';
 
 export interface RouterHealthReport extends HealthReport {
@@ -16,6 +17,8 @@ export interface RouterHealthReport extends HealthReport {
   supergraph: SupergraphStatus | null;
   /** Operations that the stock executor ran since this supergraph was loaded, by the reason why. */
   fallbacks: Record<string, number>;
+  /** Circuit breakers by subgraph, and reads in flight. */
+  calls: CallingStatus;
 }
 
 export interface RouterHealth {
@@ -31,6 +34,7 @@ export interface RouterHealthDeps {
   subgraphUrls: Readonly<Record<string, string>>;
   redis: RedisConnections | null;
   dispatcher: Dispatcher;
+  calling: Pick<Calling, 'status'>;
   log: Log;
 }
 
@@ -41,7 +45,7 @@ export function createRouterHealth(deps: RouterHealthDeps): RouterHealth {
   async function report(): Promise<RouterHealthReport> {
     const supergraph = supergraphStatus(deps.supergraph);
     const fallbacks = supergraph ? Object.fromEntries(deps.supergraph.current().fallbacks) : {};
-    const told = { ...(await health.report()), supergraph, fallbacks };
+    const told = { ...(await health.report()), supergraph, fallbacks, calls: deps.calling.status() };
     for (const [name, part] of Object.entries(told.parts)) if (part.status === 'up') everUp.add(name);
     return isCutOff(told) ? { ...told, status: 'unhealthy' } : told;
   }

@@ -18,6 +18,7 @@ import { createCallerVerifier } from './callers.ts';
 import { type CallCounter, createCallCounter } from './calls.ts';
 import type { RouterConfig } from './config.ts';
 import { type Buckets, createBuckets } from './cost/buckets.ts';
+import { leave } from './exchange.ts';
 import { type Calling, createCalling } from './gateway/calling.ts';
 import { createDocuments } from './gateway/documents.ts';
 import type { LocalSubgraphs } from './gateway/local-transport.ts';
@@ -120,10 +121,11 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
       if (phase === 'stopping') response.setHeader('connection', 'close');
       response.writeHead(page.status, page.headers).end(page.body);
     } else if (isGraphql) {
-      const answer = await answerTo(exchangeOf(request, config.proxyHops), response, {
-        ...parts,
-        streams: sockets,
+      const exchange = exchangeOf(request, config.proxyHops);
+      response.once('close', () => {
+        if (!response.writableFinished) leave(exchange);
       });
+      const answer = await answerTo(exchange, response, { ...parts, streams: sockets });
       if (answer) send(request, response, answer, phase === 'stopping');
     } else {
       send(request, response, NOT_FOUND, phase === 'stopping');
@@ -249,7 +251,7 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
     },
   });
   const landing = config.landing ? createLanding({ log, demo: deps.demo }) : null;
-  const health = createRouterHealth({ supergraph, subgraphUrls, redis, dispatcher, log });
+  const health = createRouterHealth({ supergraph, subgraphUrls, redis, dispatcher, calling, log });
   return {
     log,
     dispatcher,

@@ -9,7 +9,7 @@ import { fields, ids } from './rules/table.ts';
 let world: World;
 
 beforeAll(async () => {
-  const supergraph = await aSupergraph({ env: WIDE });
+  const supergraph = await aSupergraph({ env: WIDE, isApart: true });
   world = await aWorld(supergraph, lookBehind(supergraph));
 });
 

@@ -39,7 +39,7 @@ export interface TestSupergraph {
   env: NodeJS.ProcessEnv;
   /** For replicas, which share Redis with the first. */
   redisPrefix: string;
-  /** One more replica of the router, with a client of its own. It stops with the supergraph. */
+  /** One more replica of the router, over HTTP, with a client of its own. It stops with the supergraph. */
   anotherRouter(): Promise<TestClient>;
   stop(): Promise<void>;
 }
@@ -49,6 +49,8 @@ export interface SupergraphOptions {
   redisUrl?: string;
   /** For other limits. */
   env?: NodeJS.ProcessEnv;
+  /** The router calls its subgraphs over HTTP, as in production; otherwise in process, as `npm start` does. */
+  isApart?: boolean;
   /** Gets the mails. */
   mailbox?: TestMailbox;
   /** For tests that make the code forget its tenant: the statement that is sent instead. */
@@ -98,13 +100,17 @@ export async function aSupergraph(options: SupergraphOptions = {}): Promise<Test
   for (const name of NAMES) env[`ROUTER_${name.toUpperCase()}_URL`] = subgraphUrls[name];
   env.ROUTER_JWKS_URL = `${services.user.url}/.well-known/jwks.json`;
   const routers: Router[] = [];
-  const startRouter = async () => {
-    const router = createRouter(readRouterConfig(env), { redisPrefix: redis.prefix });
+  const localSubgraphs = new Map(Object.entries(services));
+  const startRouter = async (isApart: boolean) => {
+    const router = createRouter(readRouterConfig(env), {
+      redisPrefix: redis.prefix,
+      ...(isApart ? {} : { localSubgraphs }),
+    });
     routers.push(router);
     await router.start();
     return `${router.url}/graphql`;
   };
-  const url = await startRouter();
+  const url = await startRouter(options.isApart ?? false);
 
   let stopped: Promise<unknown> | undefined;
   const stop = async () => {
@@ -115,7 +121,7 @@ export async function aSupergraph(options: SupergraphOptions = {}): Promise<Test
   };
   afterAll(stop);
   const client = createTestClient(url);
-  const anotherRouter = async () => createTestClient(await startRouter());
+  const anotherRouter = async () => createTestClient(await startRouter(true));
   return {
     ...{ url, subgraphUrls, databases, counts, client, env },
     ...{ redisPrefix: redis.prefix, anotherRouter, stop },

@@ -119,5 +119,6 @@ export function createService(
       }
     },
     stop: graphql.stop,
+    call: graphql.call,
   };
 }

@@ -109,5 +109,6 @@ export function createService(
       }
     },
     stop: graphql.stop,
+    call: graphql.call,
   };
 }

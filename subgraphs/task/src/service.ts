@@ -91,5 +91,6 @@ export function createService(
       }
     },
     stop: graphql.stop,
+    call: graphql.call,
   };
 }

@@ -215,5 +215,6 @@ export function createService(
       }
     },
     stop: graphql.stop,
+    call: graphql.call,
   };
 }

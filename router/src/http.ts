@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline as pipe, Readable } from 'node:stream';
 import { readBody } from '@taskflow/kit/service-wire';
-import { streamOf, takesJson } from './accept.ts';
+import { streamOf, takesJson, takesParts } from './accept.ts';
 import {
   type Answer,
   type AnswerBody,
@@ -13,6 +13,7 @@ import {
   preparedOf,
   Refusal,
 } from './exchange.ts';
+import { sendParts } from './incremental.ts';
 import type { Pipeline } from './pipeline.ts';
 import { mediaTypeOf } from './stages/cors-csrf.ts';
 import type { SubscriptionSocket } from './subscriptions/socket.ts';
@@ -81,13 +82,13 @@ export async function answerTo(
   return kind ? streams.openStream(exchange, response, kind) : pipeline.execute(exchange);
 }
 
-/** Writes an answer. `isLast`: the connection is closed after it. */
-export function send(
+/** Writes an answer. `isLast`: the connection is closed after it. Rejects when a part of it fails. */
+export async function send(
   request: IncomingMessage,
   response: ServerResponse,
   answer: Answer,
   isLast: boolean,
-): void {
+): Promise<void> {
   if (response.destroyed || response.headersSent) return;
   // A body that was not read to its end would be taken for the next request on this connection.
   if (isLast || !request.complete) response.setHeader('connection', 'close');
@@ -100,7 +101,11 @@ export function send(
     response.writeHead(answer.status, headers).end();
     return;
   }
-  const { status, contentType, text } = writtenFor(request.headers.accept, answer.status, answer.body);
+  const { accept } = request.headers;
+  if (answer.parts || (!takesJson(accept) && takesParts(accept))) {
+    return sendParts(response, { status: answer.status, headers, body: answer.body }, answer.parts);
+  }
+  const { status, contentType, text } = writtenFor(accept, answer.status, answer.body);
   const length = Buffer.byteLength(text);
   response.writeHead(status, { ...headers, 'content-type': contentType, 'content-length': length });
   response.end(text);

@@ -126,9 +126,9 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
         if (!response.writableFinished) leave(exchange);
       });
       const answer = await answerTo(exchange, response, { ...parts, streams: sockets });
-      if (answer) send(request, response, answer, phase === 'stopping');
+      if (answer) await send(request, response, answer, phase === 'stopping');
     } else {
-      send(request, response, NOT_FOUND, phase === 'stopping');
+      await send(request, response, NOT_FOUND, phase === 'stopping');
     }
   }
 

@@ -1,5 +1,5 @@
 // needs       prepared
-// adds        the answer: data of the subgraphs, partial where one of them failed
+// adds        the answer: data of the subgraphs, partial where one of them failed; in parts, where the client takes them
 // may answer  BAD_REQUEST 406 to a subscription of a client that takes no stream, to a query or mutation of one that takes nothing else · UNAUTHENTICATED (or what a cookie's token was refused for) 401 to an anonymous request for a viewer's data
 
 import { streamOf, takesJson, takesParts } from '../accept.ts';
@@ -32,12 +32,14 @@ export function createExecute(): RequestStage {
       if (exchange.http) checkAccept(exchange.headers.accept);
       const { variables } = paramsOf(exchange);
       const { call } = prepared.supergraph;
-      const result = await prepared.compiled.execute({ exchange, variables, call });
+      const isInParts = exchange.http !== null && takesParts(exchange.headers.accept);
+      const result = await prepared.compiled.execute({ exchange, variables, call, takesParts: isInParts });
       exchange.fallback = result.fallback ?? null;
       const body = bodyOf(result);
       const isRefused = needsSignIn(exchange, body);
       if (isRefused && exchange.cookieRefusal) throw exchange.cookieRefusal;
-      return { status: isRefused ? 401 : 200, headers: {}, body };
+      const { deferred } = result;
+      return { status: isRefused ? 401 : 200, headers: {}, body, ...(deferred ? { parts: deferred } : {}) };
     },
   };
 }

@@ -6,6 +6,7 @@ import { isErrorCode } from '@taskflow/kit/errors';
 import type { Log } from '@taskflow/kit/log';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import type { AnswerBody, Exchange } from '../exchange.ts';
+import type { DeferredPart } from '../execution/compiled-operation.ts';
 import type { AnswerStage } from '../pipeline.ts';
 
 export type RawError = GraphQLError | GraphQLFormattedError;
@@ -44,9 +45,23 @@ export function createMaskErrors({ log }: { log: Log }): AnswerStage {
         // Those of the executor are for this stage; a client gets what stages have put into the exchange.
         ...(hasAny(exchange.extensions) ? { extensions: exchange.extensions } : {}),
       };
-      return { ...answer, body };
+      const { parts } = answer;
+      return { ...answer, body, ...(parts ? { parts: maskedParts(parts, exchange, log) } : {}) };
     },
   };
+}
+
+async function* maskedParts(
+  parts: AsyncIterable<DeferredPart>,
+  exchange: Exchange,
+  log: Log,
+): AsyncGenerator<DeferredPart> {
+  for await (const { incremental, hasNext } of parts) {
+    const items = incremental.map(({ errors, ...item }) =>
+      errors ? { ...item, errors: errors.map((error) => mask(error, exchange, log)) } : item,
+    );
+    yield { incremental: items, hasNext };
+  }
 }
 
 export function hasAny(extensions: Exchange['extensions']): boolean {

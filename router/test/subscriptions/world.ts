@@ -208,7 +208,7 @@ export async function aWorld(options: Partial<SubscriptionSocketOptions['config'
   const server = createServer((request, response) => {
     const deps = { pipeline, streams: sockets };
     void answerTo(exchangeOf(request, 0), response, deps).then((answer) => {
-      if (answer) send(request, response, answer, false);
+      if (answer) void send(request, response, answer, false);
     });
   });
   server.on('upgrade', (request, socket, head) => sockets.handleUpgrade(request, socket, head));

@@ -248,11 +248,21 @@ describe('a query over GET', () => {
     expect([status, body]).toEqual([200, { data: { tasks: [{ id: 't0' }] } }]);
   });
 
-  it('is refused when a foreign page could have sent it: a browser adds Basic by itself, and never Bearer', async () => {
-    for (const authorization of ['', 'Basic YWRhOnNlY3JldA=='])
-      expect((await get({ query: '{ me { id } }' }, { authorization })).status).toBe(400);
+  it('is refused when a foreign page could have sent it', async () => {
+    expect([(await get({ query: '{ me { id } }' }, {})).status, supergraph.calls]).toEqual([400, []]);
+  });
+
+  it('that urql sends carries a token and names streams beside JSON: a browser adds no Bearer by itself', async () => {
+    const accept = 'application/graphql-response+json, application/json, text/event-stream, multipart/mixed';
+    const search = { query: '{ me { id } }' };
+    expect((await get(search, { accept })).status).toBe(200);
+    supergraph.calls.length = 0;
+    for (const [authorization, status] of [
+      ['', 400],
+      ['Basic YWRhOnNlY3JldA==', 400],
+    ] as const)
+      expect((await get(search, { accept, authorization })).status).toBe(status);
     expect(supergraph.calls).toEqual([]);
-    expect((await get({ query: '{ me { id } }' }, {})).status).toBe(200);
   });
 
   it('is refused as a mutation', async () => {

@@ -47,6 +47,25 @@ const schema = buildSchema(`
   type StreamHeartbeat { cursor: String! }
   type ResyncRequired { cursor: String! reason: String! }`);
 
+const EXPLANATION = {
+  operation: 'Board',
+  executedBy: 'router',
+  timings: { preparedMs: 0.4, totalMs: 12.5 },
+  statements: 3,
+  cost: { requested: 120, actual: 34 },
+  calls: [
+    {
+      ...{ subgraph: 'task', startMs: 0.5, durationMs: 6, statements: 2 },
+      ...{ entities: 0, requestBytes: 200, query: '{tasks{nodes{id}}}' },
+    },
+    {
+      ...{ subgraph: 'user', startMs: 6.6, durationMs: 5.5, statements: 1 },
+      ...{ entities: 20, requestBytes: 900, query: '{_entities{id}}' },
+    },
+  ],
+  plan: 'QueryPlan { Fetch(service: "task") {} }',
+};
+
 const seen: { authorization: string | undefined; query: string; variables: object }[] = [];
 const socketTokens: unknown[] = [];
 const leaving: string[] = [];
@@ -91,7 +110,9 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   seen.push({ authorization, query, variables });
   const rootValue = rootFor(authorization);
   const result = await graphql({ schema, source: query, variableValues: variables, rootValue });
-  response.setHeader('content-type', 'application/json').end(JSON.stringify(result));
+  const isExplained = request.headers['taskflow-explain'] === 'true' && authorization !== undefined;
+  const extensions = isExplained ? { extensions: { explain: EXPLANATION } } : {};
+  response.setHeader('content-type', 'application/json').end(JSON.stringify({ ...result, ...extensions }));
 }
 
 beforeAll(async () => {
@@ -183,6 +204,21 @@ test('who signs in with one click runs the next query with the token', async () 
   await run();
   await response().getByText('Bearer token-of-grace@demo.example').waitFor();
   expect(seen.at(-1)?.authorization).toBe('Bearer token-of-grace@demo.example');
+});
+
+test('how the answer came about stands in a panel of its own, and not in the answer', async () => {
+  await page.getByRole('button', { name: /How this answer came about/ }).click();
+  await page.getByText('in all, 0.4 ms of them before the first call').waitFor();
+  const facts = await page.locator('.explain ul li').allInnerTexts();
+  expect(facts.slice(1)).toEqual([
+    ...['2 calls to subgraphs', '3 SQL statements', '34 points of cost, 120 at most expected'],
+  ]);
+  expect(await page.locator('.explain ol li').allInnerTexts()).toEqual([
+    expect.stringContaining('task 6 ms · 2 SQL'),
+    expect.stringContaining('user 5.5 ms · 20 entities · 1 SQL'),
+  ]);
+  expect(await page.locator('.explain pre').textContent()).toContain('QueryPlan');
+  expect(await response().textContent()).not.toContain('explain');
 });
 
 test('a saved subscription opens with one click, and its socket carries the token', async () => {

@@ -22,6 +22,15 @@ export function createExplanations() {
     for (const listener of listeners) listener();
   }
 
+  function take(answer) {
+    if (!answer?.extensions?.explain) return answer;
+    const { extensions, ...rest } = answer;
+    const { explain, ...others } = extensions;
+    // Introspection, which GraphiQL sends by itself, is nobody's answer.
+    if (explain.operation !== 'IntrospectionQuery') keep(explain);
+    return Object.keys(others).length > 0 ? { ...rest, extensions: others } : rest;
+  }
+
   return {
     plugin: {
       title: 'How this answer came about',
@@ -29,15 +38,11 @@ export function createExplanations() {
       content: () => createElement(Panel, { store }),
     },
     asking: (headers) => ({ ...headers, [HEADER]: 'true' }),
-    /** The answer as it would be without having been asked to be explained. */
-    async taken(answering) {
-      const answer = await answering;
-      if (!answer?.extensions?.explain) return answer;
-      const { explain, ...extensions } = answer.extensions;
-      // Introspection, which GraphiQL sends by itself, is nobody's answer.
-      if (explain.operation !== 'IntrospectionQuery') keep(explain);
-      const { extensions: _all, ...rest } = answer;
-      return Object.keys(extensions).length > 0 ? { ...rest, extensions } : rest;
+    /** The answers of a query or mutation, as they would be without having been asked to be explained. */
+    async *taken(answering) {
+      const answers = await answering;
+      const several = Symbol.asyncIterator in answers ? answers : [answers];
+      for await (const answer of several) yield Array.isArray(answer) ? answer.map(take) : take(answer);
     },
   };
 }
@@ -61,7 +66,9 @@ function Panel({ store }) {
     [`${timings.totalMs} ms`, `in all, ${timings.preparedMs} ms of them before the first call`],
     [`${calls.length}`, calls.length === 1 ? 'call to a subgraph' : 'calls to subgraphs'],
     [`${statements}`, statements === 1 ? 'SQL statement' : 'SQL statements'],
-    ...(cost ? [[`${cost.actual ?? cost.requested}`, `points of cost, ${cost.requested} asked for`]] : []),
+    ...(cost
+      ? [[`${cost.actual ?? cost.requested}`, `points of cost, ${cost.requested} at most expected`]]
+      : []),
   ];
   return createElement(
     'div',

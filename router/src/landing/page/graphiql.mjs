@@ -105,9 +105,10 @@ function createConnection(endpoint, socketEndpoint, session, explanations) {
     named = given;
     if (hasChanged) reset();
     const { request, documentAST } = asWritten(params, options);
-    return explanations.taken(
-      fetchThrough(request, { ...options, documentAST, headers: explanations.asking(options?.headers) }),
-    );
+    const asked = { ...options, documentAST, headers: explanations.asking(options?.headers) };
+    const answering = fetchThrough(request, asked);
+    // A subscription is left as it is: whoever stops it wants it to stop now, not after its next event.
+    return isSubscription(documentAST, request.operationName) ? answering : explanations.taken(answering);
   }
 
   reset();
@@ -128,6 +129,12 @@ function asWritten(params, options) {
   } catch {
     return { request: params, documentAST: options?.documentAST };
   }
+}
+
+function isSubscription(documentAST, operationName) {
+  const isMeant = ({ kind, name }) =>
+    kind === Kind.OPERATION_DEFINITION && (!operationName || name?.value === operationName);
+  return documentAST?.definitions.find(isMeant)?.operation === 'subscription';
 }
 
 /** Tabs live as long as the page: a stranger always finds the saved operations. */

@@ -19,6 +19,7 @@ import {
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import type { CompiledOperation, ExecutionResult, OperationRun } from './compiled-operation.ts';
+import { compileDeferring, type DeferringVariant, executeDeferring } from './deferring.ts';
 import { collectFields, type Selecting } from './selection.ts';
 import { specialise } from './specialise.ts';
 import { compileVariant, executeVariant, type Variant, type VariantWorld } from './variant.ts';
@@ -41,11 +42,14 @@ const CONDITIONS_MAX = 6;
 
 export function compileOperation(world: CompileWorld, asked: Asked): CompiledOperation {
   const { document, operationName } = asked;
-  const operation = getOperationAST(document, operationName || undefined);
-  if (!operation) throw new Error('The document has no such operation.');
+  const found = getOperationAST(document, operationName || undefined);
+  if (!found) throw new Error('The document has no such operation.');
+  const operation = found;
   const fragments = fragmentsOf(document);
   const conditions = conditionsOf(document, operation);
+  const hasDefer = usesDirective(document, 'defer');
   const variants = new LRUCache<string, Variant>({ max: VARIANTS_MAX });
+  const deferring = new LRUCache<string, DeferringVariant | false>({ max: VARIANTS_MAX });
   let generic: QueryPlan | null = null;
 
   const selectingBy = (values: ReadonlyMap<string, boolean>): Selecting => ({
@@ -58,13 +62,13 @@ export function compileOperation(world: CompileWorld, asked: Asked): CompiledOpe
   });
 
   function genericPlan(): QueryPlan {
-    generic ??= world.plan(document, operationName);
+    generic ??= world.plan(withoutDefer(document), operationName);
     return generic;
   }
 
   function planOf(selecting: Selecting): QueryPlan {
     if (conditions.size > CONDITIONS_MAX) return genericPlan();
-    const decided = specialise(document, operation as OperationDefinitionNode, selecting);
+    const decided = specialise(document, operation, selecting);
     return decided ? world.plan(decided, operationName) : { kind: 'QueryPlan' };
   }
 
@@ -78,12 +82,29 @@ export function compileOperation(world: CompileWorld, asked: Asked): CompiledOpe
     const plan = planOf(selecting);
     const made = compileVariant(world, {
       document,
-      operation: operation as OperationDefinitionNode,
+      operation,
       plan,
       selecting,
       isTrue,
     });
     variants.set(key, made);
+    return made;
+  }
+
+  /** Null: the operation defers nothing for these variables, or nothing that is worth it. */
+  function deferringFor(variables: OperationRun['variables']): DeferringVariant | null {
+    if (!hasDefer || conditions.size > CONDITIONS_MAX) return null;
+    const values = valuesOf(conditions, variables);
+    const key = [...values.values()].join();
+    const known = deferring.get(key);
+    if (known !== undefined) return known || null;
+    const made = compileDeferring(world, {
+      document,
+      operationName,
+      operation,
+      selecting: selectingBy(values),
+    });
+    deferring.set(key, made ?? false);
     return made;
   }
 
@@ -100,6 +121,8 @@ export function compileOperation(world: CompileWorld, asked: Asked): CompiledOpe
     },
     planFor: (variables) => (only ?? variantFor(variables)).plan,
     async execute(run) {
+      const parts = run.takesParts ? deferringFor(run.variables) : null;
+      if (parts) return executeDeferring(parts, run);
       const variant = only ?? variantOrRefusal(variantFor, run.variables);
       if (variant instanceof GraphQLError) return { dataText: null, errors: [variant], deferred: null };
       if (variant.uncovered === null) return executeVariant(variant, run);
@@ -107,6 +130,10 @@ export function compileOperation(world: CompileWorld, asked: Asked): CompiledOpe
       return { ...(await world.executeByStock(uncovered, plan, asked, run)), fallback: uncovered };
     },
   };
+}
+
+function withoutDefer(document: DocumentNode): DocumentNode {
+  return visit(document, { Directive: ({ name }) => (name.value === 'defer' ? null : undefined) });
 }
 
 function variantOrRefusal(
@@ -119,6 +146,16 @@ function variantOrRefusal(
     if (error instanceof GraphQLError) return error;
     throw error;
   }
+}
+
+function usesDirective(document: DocumentNode, name: string): boolean {
+  let isUsed = false;
+  visit(document, {
+    Directive(node) {
+      if (node.name.value === name) isUsed = true;
+    },
+  });
+  return isUsed;
 }
 
 /** Those that may be asked, whatever the conditions decide. */
@@ -148,7 +185,7 @@ function conditionsOf(document: DocumentNode, operation: OperationDefinitionNode
   const deciding = new Set<string>();
   visit(document, {
     Directive(node) {
-      if (node.name.value !== 'skip' && node.name.value !== 'include') return;
+      if (!DECIDING.has(node.name.value)) return;
       for (const { value } of node.arguments ?? [])
         if (value.kind === Kind.VARIABLE) deciding.add(value.name.value);
     },
@@ -161,6 +198,8 @@ function conditionsOf(document: DocumentNode, operation: OperationDefinitionNode
   }
   return conditions;
 }
+
+const DECIDING: ReadonlySet<string> = new Set(['skip', 'include', 'defer']);
 
 function valuesOf(conditions: Conditions, variables: OperationRun['variables']): Map<string, boolean> {
   const values = new Map<string, boolean>();

@@ -11,6 +11,7 @@ import type { Log } from '@taskflow/kit/log';
 import { GraphQLError, type GraphQLSchema } from 'graphql';
 import type { Subgraph } from '../gateway/loaded-supergraph.ts';
 import type { SubgraphAnswer, SubgraphRequest } from '../gateway/subgraph-calls.ts';
+import type { EntityKeys } from './entity-keys.ts';
 import { objectsAt, type PlanPath, placesOf } from './places.ts';
 import { compileRepresentations, type Represent } from './representations.ts';
 import { applyRewrites, renamedKeys } from './rewrites.ts';
@@ -23,6 +24,7 @@ export interface FetchWorld {
   readonly subgraphs: ReadonlyMap<string, Subgraph>;
   /** The supergraph's schema as graphql-js has it, with what clients do not see. */
   readonly schema: GraphQLSchema;
+  readonly keysOf: EntityKeys;
   readonly log: Log;
 }
 
@@ -123,6 +125,7 @@ export function entityFetch(world: FetchWorld, at: PlacedFetch): EntityFetch {
     world.schema,
     fetch.requires ?? [],
     fetch.inputRewrites ?? NO_REWRITES,
+    (type) => world.keysOf(subgraph.name, type),
   );
   const make = requestMaker({ query: fetch.operation, operationName: fetch.operationName, isRead: true });
   const writeVariables = variablesWriter(fetch.variableUsages);

@@ -2,7 +2,8 @@
 //
 // Compiled per runtime type. Most need one fragment of plain fields, and are built as text; several fragments, or
 // rewrites that do more than give the type another name, go through an object. An entity of which something required is
-// not there, because an earlier fetch failed or found nothing, has no representation: nothing is asked, nothing invented.
+// not there, because an earlier fetch failed or found nothing, has no representation: nothing is asked, nothing invented. Nor has
+// one of a type of which the plan requires something, but no whole key (a part of an `@interfaceObject`'s implementations).
 
 import type {
   FetchDataRewrite,
@@ -23,10 +24,12 @@ export function compileRepresentations(
   schema: GraphQLSchema,
   requires: readonly QueryPlanSelectionNode[],
   inputRewrites: readonly FetchDataRewrite[],
+  /** The keys of a type in the subgraph that is asked. */
+  keysOf: (type: string) => readonly (readonly string[])[],
 ): Represent {
   const byType = new Map<string, Represent>();
   const compileFor = (typename: string): Represent => {
-    const represent = forType(schema, requires, inputRewrites, typename);
+    const represent = forType({ schema, requires, inputRewrites, keysOf }, typename);
     if (schema.getType(typename)) byType.set(typename, represent);
     return represent;
   };
@@ -39,25 +42,39 @@ export function compileRepresentations(
 
 const nothing: Represent = () => null;
 
-function forType(
-  schema: GraphQLSchema,
-  requires: readonly QueryPlanSelectionNode[],
-  rewrites: readonly FetchDataRewrite[],
-  typename: string,
-): Represent {
+interface Requirements {
+  readonly schema: GraphQLSchema;
+  readonly requires: readonly QueryPlanSelectionNode[];
+  readonly inputRewrites: readonly FetchDataRewrite[];
+  readonly keysOf: (type: string) => readonly (readonly string[])[];
+}
+
+function forType(requirements: Requirements, typename: string): Represent {
+  const { schema, requires, inputRewrites, keysOf } = requirements;
   const fragments = requires.filter(
     (node): node is QueryPlanInlineFragmentNode =>
       node.kind === 'InlineFragment' && matches(schema, typename, node.typeCondition),
   );
   const [only] = fragments;
   if (!only) return nothing;
-  const relevant = rewrites.filter(({ path }) => {
+  const relevant = inputRewrites.filter(({ path }) => {
     const condition = path[0]?.startsWith('... on ') ? path[0].slice('... on '.length) : undefined;
     return condition === undefined || matches(schema, typename, condition);
   });
+  const name = nameAfter(relevant.filter(isTypeName)) ?? typename;
+  const hasKey = keyCheck(keysOf(name));
+  if (!hasKey(new Set(fragments.flatMap(namesIn)))) return nothing;
   const isSimple = fragments.length === 1 && relevant.every(isTypeName) && only.selections.every(isPlain);
-  if (isSimple) return writtenDirectly(only, nameAfter(relevant) ?? typename);
-  return throughObject(schema, fragments, relevant);
+  return isSimple ? writtenDirectly(only, name) : throughObject(schema, fragments, relevant, hasKey);
+}
+
+function namesIn({ selections }: QueryPlanInlineFragmentNode): string[] {
+  return selections.flatMap((node) => (node.kind === 'Field' ? [keyOf(node)] : namesIn(node)));
+}
+
+/** Whether these fields hold a whole key; where no key is known they do. */
+function keyCheck(keys: readonly (readonly string[])[]): (fields: ReadonlySet<string>) => boolean {
+  return (fields) => keys.length === 0 || keys.some((key) => key.every((field) => fields.has(field)));
 }
 
 const isTypeName = (rewrite: FetchDataRewrite) =>
@@ -137,6 +154,7 @@ function throughObject(
   schema: GraphQLSchema,
   fragments: readonly QueryPlanInlineFragmentNode[],
   rewrites: readonly FetchDataRewrite[],
+  hasKey: (fields: ReadonlySet<string>) => boolean,
 ): Represent {
   return (entity) => {
     const representation: JsonObject = {};
@@ -144,7 +162,7 @@ function throughObject(
       const selected = select(schema, entity, selections);
       if (selected !== undefined) mergeInto(representation, selected as JsonObject);
     }
-    if (representation.__typename === undefined) return null;
+    if (representation.__typename === undefined || !hasKey(new Set(Object.keys(representation)))) return null;
     applyRewrites(schema, rewrites, representation);
     return JSON.stringify(representation);
   };

@@ -55,7 +55,7 @@ export function errorsWith(run: Run, faults: readonly Fault[], isAllNull: boolea
 }
 
 /** Whether one path leads to the other. */
-function isAlong(one: ResponsePath, other: ResponsePath): boolean {
+export function isAlong(one: ResponsePath, other: ResponsePath): boolean {
   const length = Math.min(one.length, other.length);
   for (let at = 0; at < length; at++) if (one[at] !== other[at]) return false;
   return true;

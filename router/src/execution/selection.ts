@@ -22,6 +22,8 @@ export interface Selecting {
   readonly isTrue: (condition: ValueNode) => boolean;
   /** Whatever a condition says, what it stands at counts. */
   readonly isAlwaysIncluded?: boolean;
+  /** What stands under @defer is left out: it is written as parts of its own. */
+  readonly isWithoutDeferred?: boolean;
 }
 
 /** Fields by response key; several nodes when the text names a key more than once. */
@@ -68,10 +70,11 @@ function collect(
 }
 
 export function isIncluded(
-  { isTrue, isAlwaysIncluded }: Selecting,
+  { isTrue, isAlwaysIncluded, isWithoutDeferred }: Selecting,
   directives: readonly DirectiveNode[] = [],
 ): boolean {
   if (isAlwaysIncluded) return true;
+  if (isWithoutDeferred && directives.some(({ name }) => name.value === 'defer')) return false;
   for (const { name, arguments: args } of directives) {
     const condition = args?.[0]?.value;
     if (!condition) continue;

@@ -84,6 +84,9 @@ const TYPENAME: FieldNode = { kind: Kind.FIELD, name: { kind: Kind.NAME, value: 
 const filled = (selections: readonly SelectionNode[]) =>
   setOf(selections.length > 0 ? selections : [TYPENAME]);
 
+/** @defer is a hint, and not taken here. */
+const DECIDED: ReadonlySet<string> = new Set(['skip', 'include', 'defer']);
+
 function unconditional(directives: readonly DirectiveNode[] = []): DirectiveNode[] {
-  return directives.filter(({ name }) => name.value !== 'skip' && name.value !== 'include');
+  return directives.filter(({ name }) => !DECIDED.has(name.value));
 }

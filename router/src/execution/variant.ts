@@ -12,9 +12,9 @@ import {
   isIntrospection,
 } from './introspection.ts';
 import { compileSteps, uncovered } from './plan-steps.ts';
-import { addError, createRun, errorsWith, type Fault, type Run } from './run.ts';
-import { collectFields, type Selecting } from './selection.ts';
-import { setOwn } from './values.ts';
+import { addError, createRun, errorsWith, type Fault, type ResponsePath, type Run } from './run.ts';
+import { type CollectedFields, collectFields, type Selecting } from './selection.ts';
+import { type JsonObject, setOwn } from './values.ts';
 
 export interface VariantWorld extends FetchWorld {
   /** What clients may ask. */
@@ -42,7 +42,7 @@ export interface VariantParts {
 
 export function compileVariant(world: VariantWorld, parts: VariantParts): Variant {
   const { document, operation, plan, selecting, isTrue } = parts;
-  const { apiSchema, introspectionTexts } = world;
+  const { apiSchema } = world;
   const root = apiSchema.getRootType(operation.operation);
   if (!root) throw new Error(`The schema has no ${operation.operation} type.`);
   const node = stepsOf(plan);
@@ -53,13 +53,22 @@ export function compileVariant(world: VariantWorld, parts: VariantParts): Varian
     plan,
     uncovered: reason,
     steps: reason === null ? compileSteps({ world, primary, isTrue }, node) : null,
-    introspections: [...fields]
-      .filter(([, nodes]) => isIntrospection(nodes))
-      .map(([key, nodes]) =>
-        compileIntrospection(apiSchema, document, operation, key, nodes, introspectionTexts),
-      ),
+    introspections: introspectionsOf(world, document, operation, fields),
     write: objectWriter(selecting, root, [operation.selectionSet]),
   };
+}
+
+export function introspectionsOf(
+  { apiSchema, introspectionTexts }: VariantWorld,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  rootFields: CollectedFields,
+): Introspection[] {
+  return [...rootFields]
+    .filter(([, nodes]) => isIntrospection(nodes))
+    .map(([key, nodes]) =>
+      compileIntrospection(apiSchema, document, operation, key, nodes, introspectionTexts),
+    );
 }
 
 /** A subscription's plan runs as a whole for each event, which answers its first fetch. */
@@ -74,11 +83,11 @@ export async function executeVariant(variant: Variant, options: OperationRun): P
   if (waiting) await waiting;
   for (const introspection of variant.introspections) introspect(run, introspection);
   const faults: Fault[] = [];
-  const text = writeAnswer(variant.write, run, faults);
+  const text = writeObject(variant.write, run, run.data, [], faults);
   return { dataText: text ?? 'null', errors: errorsWith(run, faults, text === null), deferred: null };
 }
 
-function introspect(run: Run, { key, text }: Introspection): void {
+export function introspect(run: Run, { key, text }: Introspection): void {
   const told = text(run.options.variables);
   setOwn(run.data, key, told.text);
   for (const error of told.errors) addError(run, error);
@@ -87,8 +96,15 @@ function introspect(run: Run, { key, text }: Introspection): void {
 /** An answer with a thousand faults has one cause. */
 const FAULTS_MAX = 1_000;
 
-function writeAnswer(write: ObjectWriter, run: Run, faults: Fault[]): string | null {
-  const path: (string | number)[] = [];
+/** Writes an object that stands at `place` in the answer. */
+export function writeObject(
+  write: ObjectWriter,
+  run: Run,
+  object: JsonObject,
+  place: ResponsePath,
+  faults: Fault[],
+): string | null {
+  const path = [...place];
   const context = {
     path,
     fault(message: string, depth: number, holder: object) {
@@ -97,5 +113,5 @@ function writeAnswer(write: ObjectWriter, run: Run, faults: Fault[]): string | n
       faults.push({ message, path: path.slice(0, depth), isAccountedFor });
     },
   };
-  return write(run.data, context, 0);
+  return write(object, context, place.length);
 }

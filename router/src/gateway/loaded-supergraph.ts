@@ -11,6 +11,7 @@ import { type DocumentNode, type GraphQLScalarType, type GraphQLSchema, isScalar
 import { LRUCache } from 'lru-cache';
 import { type CompileWorld, compileOperation } from '../execution/compile.ts';
 import type { CompiledOperation, ExecutionResult, OperationRun } from '../execution/compiled-operation.ts';
+import { entityKeys } from '../execution/entity-keys.ts';
 import { createIntrospectionTexts } from '../execution/introspection.ts';
 import { createStockExecutor, quiet } from '../execution/stock.ts';
 import { type AccessRules, readAccessDirectives } from './access-directives.ts';
@@ -125,6 +126,7 @@ function execution(
   const world: CompileWorld = {
     apiSchema: schema,
     schema: supergraphSchema,
+    keysOf: entityKeys(supergraph),
     subgraphs,
     introspectionTexts: createIntrospectionTexts(),
     log,

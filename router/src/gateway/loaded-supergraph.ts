@@ -7,7 +7,14 @@ import { ApolloGateway } from '@apollo/gateway';
 import type { QueryPlan } from '@apollo/query-planner';
 import type { Log } from '@taskflow/kit/log';
 import type { SharedMarks } from '@taskflow/kit/shared';
-import { type DocumentNode, type GraphQLScalarType, type GraphQLSchema, isScalarType } from 'graphql';
+import {
+  type DocumentNode,
+  extendSchema,
+  type GraphQLScalarType,
+  type GraphQLSchema,
+  isScalarType,
+  parse,
+} from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { type CompileWorld, compileOperation } from '../execution/compile.ts';
 import type { CompiledOperation, ExecutionResult, OperationRun } from '../execution/compiled-operation.ts';
@@ -79,18 +86,24 @@ export async function loadSupergraph(options: LoadOptions): Promise<LoadedSuperg
   await gateway.load();
   const planner = gateway.__testing().queryPlanner;
   if (!planner || !gateway.schema) throw new Error('The gateway loaded no schema.');
-  for (const scalar of options.scalars ?? []) teach(gateway.schema, scalar);
+  const schema = gateway.schema.getDirective('defer') ? gateway.schema : extendSchema(gateway.schema, DEFER);
+  for (const scalar of options.scalars ?? []) teach(schema, scalar);
   return {
     id: createHash('sha256').update(options.sdl).digest('hex'),
     sdl: options.sdl,
-    schema: gateway.schema,
+    schema,
     subgraphs,
     accessRules: rules,
     sharedMarks: readSharedMarks(options.sdl),
     call: options.call,
-    ...execution(planner, gateway.schema, subgraphs, options),
+    ...execution(planner, schema, subgraphs, options),
   };
 }
+
+/** What the planner understands, and graphql-js does not define. */
+const DEFER = parse(
+  'directive @defer(label: String, if: Boolean! = true) on FRAGMENT_SPREAD | INLINE_FRAGMENT',
+);
 
 /** The gateway validates and plans; its own executor is called with services of its own (stock.ts). */
 function neverAsked(): never {

@@ -12,10 +12,10 @@ import { DomainError } from '@taskflow/kit/errors';
 import type { ContextClaims, Viewer } from '@taskflow/kit/identity';
 import { createLog } from '@taskflow/kit/log';
 import { createGraphqlService, type GraphqlService, type RequestContext } from '@taskflow/kit/service';
+import { COSTS_OFF } from '@taskflow/tests/kit/limits';
 import { parse } from 'graphql';
 import jsonwebtoken from 'jsonwebtoken';
 import { onTestFinished } from 'vitest';
-import { COSTS_OFF } from '../../tests/kit/limits.ts';
 import { type RouterConfig, readRouterConfig } from '../src/config.ts';
 import { createRouter, type Router, type RouterDeps } from '../src/server.ts';
 

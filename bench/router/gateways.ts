@@ -182,7 +182,8 @@ async function startWithAccounts(
       ...{ REDIS_URL: redis.url, LOG_LEVEL: 'warn' },
       ROUTER_JWKS_URL: new URL('/.well-known/jwks.json', world.urls.user).href,
       // One person sends more here than any person does: counted all the same, and never too much.
-      ROUTER_VIEWER_REQUESTS_MAX: '1000000000',
+      ...{ ROUTER_VIEWER_REQUESTS_PER_S: '1000000', ROUTER_VIEWER_POINTS_PER_S: '1000000000' },
+      ROUTER_ORGANIZATION_POINTS_PER_S: '1000000000',
       USER_TOKEN_ISSUER: identity.issuer,
       USER_TOKEN_AUDIENCE: identity.audience,
     },

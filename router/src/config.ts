@@ -109,6 +109,7 @@ export const variables = {
   ),
   ROUTER_BODY_BYTES_MAX: int(1_048_576).describe('Size of a request body, at most.'),
   ROUTER_BODY_DEPTH_MAX: int(64).describe('Nesting of objects and lists in a request body, at most.'),
+  ROUTER_VARIABLE_VALUES_MAX: int(5_000).describe('Values in the variables of an operation, at most.'),
   ROUTER_DOCUMENT_BYTES_MAX: int(32_768).describe('Size of a GraphQL document, at most.'),
   ROUTER_TOKENS_MAX: int(1_000).describe('Tokens of a document, at most.'),
   ROUTER_DEPTH_MAX: int(10).describe('Levels of fields of an operation, at most.'),
@@ -244,6 +245,7 @@ const ANONYMOUS_DEFAULTS = {
   ROUTER_SUBGRAPH_WAITING_MAX: '10000',
   ROUTER_SUBGRAPH_CONNECTIONS_MAX: '256',
   ROUTER_BODY_BYTES_MAX: '4194304',
+  ROUTER_VARIABLE_VALUES_MAX: '1000000',
   ROUTER_DOCUMENT_BYTES_MAX: '524288',
   ROUTER_TOKENS_MAX: '20000',
   ROUTER_DEPTH_MAX: '50',
@@ -362,6 +364,7 @@ function limitsOf(values: Values): BodyLimits & OperationLimits {
   return {
     bodyBytesMax: values.ROUTER_BODY_BYTES_MAX,
     bodyDepthMax: values.ROUTER_BODY_DEPTH_MAX,
+    variableValuesMax: values.ROUTER_VARIABLE_VALUES_MAX,
     documentBytesMax: values.ROUTER_DOCUMENT_BYTES_MAX,
     tokensMax: values.ROUTER_TOKENS_MAX,
     depthMax: values.ROUTER_DEPTH_MAX,

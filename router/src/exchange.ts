@@ -145,6 +145,8 @@ export interface Exchange {
   charge: Charge | null;
   /** Present when the client wants its answer explained, and may. */
   explanation: Explanation | null;
+  /** What the answer's data was written from (see ExecutionResult); null while nobody kept it. */
+  merged: Readonly<Record<string, unknown>> | null;
   /** The member `extensions` of the answer; left out while it is empty. */
   readonly extensions: Record<string, unknown>;
   /** Headers that every answer to this exchange carries (request id, CORS). */
@@ -184,6 +186,7 @@ export function createExchange(
     prepared: null,
     charge: null,
     explanation: null,
+    merged: null,
     extensions: {},
     answerHeaders: {},
     cancellation: new Cancellation(),

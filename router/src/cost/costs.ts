@@ -1,44 +1,38 @@
 // The cost of each operation, compiled once per document and supergraph; it goes when either goes.
 
-import { type OperationDefinitionNode, parse } from 'graphql';
+import { type GraphQLSchema, type OperationDefinitionNode, parse } from 'graphql';
 import type { PreparedOperation } from '../exchange.ts';
-import type { LoadedSupergraph } from '../gateway/loaded-supergraph.ts';
-import { measureIntrospection } from './introspection.ts';
-import { type CostModel, compileCost, type OperationCost } from './operation-cost.ts';
-import { readCostRules } from './rules.ts';
+import { type IntrospectionSizes, measureIntrospection } from './introspection.ts';
+import { compileCost, type OperationCost } from './operation-cost.ts';
+import { type CostRules, readCostRules } from './rules.ts';
+
+/** What a supergraph file says of costs. Read when it is loaded, so that no operation waits for it. */
+export interface Pricing {
+  readonly rules: CostRules;
+  readonly introspection: IntrospectionSizes;
+}
+
+export function readPricing(sdl: string, schema: GraphQLSchema): Pricing {
+  return {
+    rules: readCostRules(parse(sdl, { noLocation: true })),
+    introspection: measureIntrospection(schema),
+  };
+}
 
 export interface Costs {
   of(prepared: Pick<PreparedOperation, 'document' | 'operation' | 'supergraph'>): OperationCost;
 }
 
-interface Priced {
-  readonly model: CostModel;
-  readonly operations: WeakMap<OperationDefinitionNode, OperationCost>;
-}
-
 /** `listSize`: items of a list that the schema says nothing about. */
 export function createCosts({ listSize }: { listSize: number }): Costs {
-  const priced = new WeakMap<LoadedSupergraph, Priced>();
-
-  function pricedOf(supergraph: LoadedSupergraph): Priced {
-    const known = priced.get(supergraph);
-    if (known) return known;
-    const { schema, sdl } = supergraph;
-    const rules = readCostRules(parse(sdl, { noLocation: true }));
-    const model = { schema, rules, introspection: measureIntrospection(schema), listSize };
-    const made = { model, operations: new WeakMap<OperationDefinitionNode, OperationCost>() };
-    priced.set(supergraph, made);
-    return made;
-  }
-
+  const bySupergraph = new WeakMap<Pricing, WeakMap<OperationDefinitionNode, OperationCost>>();
   return {
-    of({ document, operation, supergraph }) {
-      const { model, operations } = pricedOf(supergraph);
-      const known = operations.get(operation);
-      if (known) return known;
-      const compiled = compileCost(model, document, operation);
-      operations.set(operation, compiled);
-      return compiled;
+    of({ document, operation, supergraph: { schema, pricing } }) {
+      const known = bySupergraph.get(pricing) ?? new WeakMap<OperationDefinitionNode, OperationCost>();
+      bySupergraph.set(pricing, known);
+      const cost = known.get(operation) ?? compileCost({ schema, ...pricing, listSize }, document, operation);
+      known.set(operation, cost);
+      return cost;
     },
   };
 }

@@ -41,6 +41,11 @@ export interface ExecutionResult {
   readonly extensions?: Record<string, unknown> | undefined;
   /** Why the stock executor ran it; absent: the compiled one did. */
   readonly fallback?: string | undefined;
+  /**
+   * What `dataText` was written from, by response keys, with what the plan needed besides: to be read only. Introspection is
+   * there as text. Absent: nobody kept it.
+   */
+  readonly merged?: Readonly<Record<string, unknown>> | undefined;
   /** What comes after the initial answer; null: nothing. */
   readonly deferred: AsyncIterable<DeferredPart> | null;
 }

@@ -84,7 +84,8 @@ export async function executeVariant(variant: Variant, options: OperationRun): P
   for (const introspection of variant.introspections) introspect(run, introspection);
   const faults: Fault[] = [];
   const text = writeObject(variant.write, run, run.data, [], faults);
-  return { dataText: text ?? 'null', errors: errorsWith(run, faults, text === null), deferred: null };
+  const errors = errorsWith(run, faults, text === null);
+  return { dataText: text ?? 'null', errors, merged: run.data, deferred: null };
 }
 
 export function introspect(run: Run, { key, text }: Introspection): void {

@@ -16,6 +16,7 @@ import {
   parse,
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
+import { type Pricing, readPricing } from '../cost/costs.ts';
 import { type CompileWorld, compileOperation } from '../execution/compile.ts';
 import type { CompiledOperation, ExecutionResult, OperationRun } from '../execution/compiled-operation.ts';
 import { entityKeys } from '../execution/entity-keys.ts';
@@ -41,6 +42,8 @@ export interface LoadedSupergraph {
   readonly accessRules: AccessRules | null;
   /** Fields whose value is the same for many viewers, by the file's `@shared`. */
   readonly sharedMarks: SharedMarks;
+  /** What the file says of costs, by @cost and @listSize. */
+  readonly pricing: Pricing;
   /** How an operation calls a subgraph, unless its run says otherwise. */
   readonly call: CallSubgraph;
   /** An operation of a valid document, planned and compiled once. */
@@ -95,6 +98,7 @@ export async function loadSupergraph(options: LoadOptions): Promise<LoadedSuperg
     subgraphs,
     accessRules: rules,
     sharedMarks: readSharedMarks(options.sdl),
+    pricing: readPricing(options.sdl, schema),
     call: options.call,
     ...execution(planner, schema, subgraphs, options),
   };

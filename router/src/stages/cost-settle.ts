@@ -6,8 +6,8 @@ import type { Buckets } from '../cost/buckets.ts';
 import { type Answer, type Charge, dataOf, type Exchange } from '../exchange.ts';
 import type { AnswerStage } from '../pipeline.ts';
 
-/** Looking at a smaller answer costs more than the points that it would give back. */
-const WORTH_COUNTING = 100;
+/** Where only the text is left, reading a smaller answer again costs more than the points that it would give back. */
+const WORTH_READING = 100;
 
 export function createCostSettle({ buckets }: { buckets: Buckets }): AnswerStage {
   return {
@@ -20,6 +20,7 @@ export function createCostSettle({ buckets }: { buckets: Buckets }): AnswerStage
       const isWhole = actual !== null && !answer.body?.errors?.length;
       if (isWhole && actual < charge.requested) buckets.give(charge.buckets, charge.requested - actual);
       exchange.charge = null; // paid
+      exchange.merged = null;
       tell(exchange, charge, actual, buckets);
       return answer;
     },
@@ -27,10 +28,11 @@ export function createCostSettle({ buckets }: { buckets: Buckets }): AnswerStage
 }
 
 /** Null: not known. */
-function actualOf({ prepared }: Exchange, charge: Charge, { body }: Answer): number | null {
+function actualOf({ prepared, merged }: Exchange, charge: Charge, { body }: Answer): number | null {
   if (charge.isRefused || !prepared || prepared.operation.operation === 'subscription') return null;
-  if (charge.requested < WORTH_COUNTING || !body || (body.data == null && body.dataText == null)) return null;
-  return Math.max(1, charge.cost.actual(dataOf(body), prepared.variables));
+  if (!body || (body.data == null && body.dataText == null)) return null;
+  if (!merged && charge.requested < WORTH_READING) return null;
+  return Math.max(1, charge.cost.actual(merged ?? dataOf(body), prepared.variables));
 }
 
 /** What callers read: the operation's cost, and where their own bucket stands. */

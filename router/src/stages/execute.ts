@@ -35,6 +35,7 @@ export function createExecute(): RequestStage {
       const isInParts = exchange.http !== null && takesParts(exchange.headers.accept);
       const result = await prepared.compiled.execute({ exchange, variables, call, takesParts: isInParts });
       exchange.fallback = result.fallback ?? null;
+      exchange.merged = result.merged ?? null;
       const body = bodyOf(result);
       const isRefused = needsSignIn(exchange, body);
       if (isRefused && exchange.cookieRefusal) throw exchange.cookieRefusal;

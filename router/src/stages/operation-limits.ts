@@ -1,4 +1,4 @@
-// needs       params.query
+// needs       params: query, variables
 // adds        document: parsed, and within the limits
 // may answer  OPERATION_TOO_LARGE 400 · GRAPHQL_PARSE_FAILED 400 · GRAPHQL_VALIDATION_FAILED 400 (a reserved name)
 
@@ -9,6 +9,8 @@ import { measureDocument, type OperationSize } from '../gateway/operation-size.t
 import type { RequestStage } from '../pipeline.ts';
 
 export interface OperationLimits {
+  /** Values in the variables: coercing one costs a microsecond. */
+  variableValuesMax: number;
   documentBytesMax: number;
   tokensMax: number;
   depthMax: number;
@@ -34,7 +36,8 @@ export function createOperationLimits({ limits, documents }: OperationLimitsDeps
   return {
     name: 'operation-limits',
     run(exchange) {
-      const { query } = paramsOf(exchange);
+      const { query, variables } = paramsOf(exchange);
+      checkVariables(variables, limits.variableValuesMax);
       const known = documents.find(query);
       if (known) {
         exchange.document = known.document;
@@ -48,6 +51,19 @@ export function createOperationLimits({ limits, documents }: OperationLimitsDeps
       exchange.document = document;
     },
   };
+}
+
+/** Walks without recursion, and no further than it has to. */
+function checkVariables(variables: Record<string, unknown>, max: number): void {
+  const waiting: unknown[] = [variables];
+  for (let count = 0; waiting.length > 0; count++) {
+    const value = waiting.pop();
+    if (typeof value !== 'object' || value === null) continue;
+    for (const inner of Object.values(value)) waiting.push(inner);
+    if (count + waiting.length > max) {
+      throw new Refusal('OPERATION_TOO_LARGE', `The variables have more than ${max} values.`);
+    }
+  }
 }
 
 function checkText(query: string, limits: OperationLimits): void {

@@ -1,7 +1,9 @@
-/** What a stranger reads after `npm start`: where it is, who to be, and two commands that work as they stand. */
+/** What a stranger reads after `npm start`: where it is, who to be, and three commands that work as they stand. */
 import { DEMO_PASSWORD, DEMO_PEOPLE } from './seed.ts';
 
 const LOGIN = `mutation { login(input: { email: "${DEMO_PEOPLE.grace.email}", password: "${DEMO_PASSWORD}" }) { accessToken } }`;
+const EVENTS =
+  'subscription { taskEvents { ... on TaskChange { kind task { title } } ... on StreamHeartbeat { cursor } } }';
 const QUERY =
   '{ viewer { name organization { name } openTaskCount notificationCounts { unread } } tasks(first: 3) { nodes { key title status assignee { name } project { name } } } }';
 
@@ -36,6 +38,10 @@ ${ask(url)}
 
 ${portGiven}npm run --silent events
 
+  The same with nothing but curl, as server-sent events:
+
+${listen(url)}
+
   Ctrl-C stops everything. The data stays in .taskflow/ for the next start.
 
 `;
@@ -43,10 +49,18 @@ ${portGiven}npm run --silent events
 
 /** One command: the inner `curl` signs in, the outer one asks with the token it got. */
 function ask(url: string): string {
-  const token = `$(${post(url, LOGIN)} | sed 's/.*"accessToken":"\\([^"]*\\)".*/\\1/')`;
-  return `${post(url, QUERY)} -H "authorization: Bearer ${token}"`;
+  return `${post(url, QUERY)} ${signedIn(url)}`;
 }
 
-function post(url: string, query: string): string {
-  return `curl -s ${url}/graphql -H 'content-type: application/json' -d '${JSON.stringify({ query })}'`;
+/** The same; `-N` shows each event as it comes. */
+function listen(url: string): string {
+  return `${post(url, EVENTS, '-sN')} -H 'accept: text/event-stream' ${signedIn(url)}`;
+}
+
+function signedIn(url: string): string {
+  return `-H "authorization: Bearer $(${post(url, LOGIN)} | sed 's/.*"accessToken":"\\([^"]*\\)".*/\\1/')"`;
+}
+
+function post(url: string, query: string, options = '-s'): string {
+  return `curl ${options} ${url}/graphql -H 'content-type: application/json' -d '${JSON.stringify({ query })}'`;
 }

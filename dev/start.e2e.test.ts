@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { freePorts } from './ports.ts';
 
+const README = resolve(import.meta.dirname, '../README.md');
 const START = resolve(import.meta.dirname, 'start.ts');
 /** The first start makes a cluster, four databases and the demo, beside other tests. */
 const START_TIMEOUT_MS = 90_000;
@@ -80,14 +81,38 @@ async function titles(): Promise<string[]> {
 
 let printedCommand: string;
 
+/** What a command that does not end by itself has printed when `wanted` is part of it. */
+async function outputOf(script: string, wanted: string): Promise<string> {
+  const child = spawn('sh', ['-c', script], { detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (part) => (text += part));
+  try {
+    await expect.poll(() => text, { timeout: 20_000 }).toContain(wanted);
+    return text;
+  } finally {
+    if (child.pid) process.kill(-child.pid);
+  }
+}
+
 describe('npm start', () => {
-  it('prints one command that works as it stands', { timeout: START_TIMEOUT_MS }, async () => {
+  it('prints commands that work as they stand, and so do those of the README', {
+    timeout: START_TIMEOUT_MS,
+  }, async () => {
     const run = launch();
     await untilReady(run);
     expect(run.output()).toContain('new demo data');
     expect(run.output()).toContain('grace@acme.test');
-    printedCommand = /^curl .*$/m.exec(run.output())?.[0] ?? '';
+    const [asking = '', listening = ''] = run.output().match(/^curl .*$/gm) ?? [];
+    printedCommand = asking;
     expect(await titles()).toHaveLength(3);
+    expect(await outputOf(listening, '"cursor"')).toMatch(/^event: next$/m);
+    const [, shown = ''] = /```sh\n(TOKEN=[^`]*)```/.exec(readFileSync(README, 'utf8')) ?? [];
+    const [signIn, , , asEvents, asMultipart] = shown
+      .replaceAll('localhost:4000', `localhost:${env.PORT}`)
+      .split('\n');
+    const events = shown.split('\n')[1];
+    expect(await outputOf(`${signIn}\n${events}\n${asEvents}`, '"cursor"')).toMatch(/^event: next$/m);
+    expect(await outputOf(`${signIn}\n${events}\n${asMultipart}`, '"cursor"')).toMatch(/^--graphql\r$/m);
     const mailbox = /Mails +(http:\S+)/.exec(run.output())?.[1] ?? '';
     expect(await (await fetch(mailbox)).text()).toContain('TaskFlow mailbox');
 

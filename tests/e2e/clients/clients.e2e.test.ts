@@ -4,6 +4,7 @@ import { aSupergraph, type TestSupergraph } from '../../kit/supergraph.ts';
 import { tryApolloClient } from './apollo-client.ts';
 import { tryGraphqlSse } from './graphql-sse.ts';
 import { tryGraphqlWs } from './graphql-ws.ts';
+import { tryRelay } from './relay.ts';
 import { aScene, type Scene } from './scene.ts';
 import { tryUrql } from './urql.ts';
 
@@ -16,7 +17,10 @@ beforeAll(async () => {
 function sceneFor(name: string): () => Promise<Scene> {
   let scene: Promise<Scene> | null = null;
   return () => {
-    scene ??= aScene(supergraph, name);
+    scene ??= aScene(supergraph, name).catch((error) => {
+      scene = null;
+      throw error;
+    });
     return scene;
   };
 }
@@ -25,3 +29,4 @@ describe('Apollo Client', () => tryApolloClient(sceneFor('Apollo')));
 describe('urql', () => tryUrql(sceneFor('Urql')));
 describe('the client of graphql-ws', () => tryGraphqlWs(sceneFor('Ws')));
 describe('the client of graphql-sse', () => tryGraphqlSse(sceneFor('Sse')));
+describe('relay-runtime', () => tryRelay(sceneFor('Relay')));

@@ -21,6 +21,7 @@ import type { Admission } from './stages/admit.ts';
 import type { BodyLimits } from './stages/body-limits.ts';
 import type { CostLimits } from './stages/cost-charge.ts';
 import type { OperationLimits } from './stages/operation-limits.ts';
+import type { SocketLimits } from './subscriptions/socket.ts';
 
 export const SUBGRAPHS = ['user', 'org', 'task', 'notification'] as const;
 
@@ -103,6 +104,31 @@ export const variables = {
     'Calls that may wait for a connection to one subgraph; further ones are refused.',
   ),
   ROUTER_SUBGRAPH_CONNECTIONS_MAX: int(128, { min: 1 }).describe('Connections to each subgraph, at most.'),
+  ROUTER_SOCKETS_PER_USER_MAX: int(10, { min: 1 }).describe(
+    'WebSockets and HTTP streams that one person (or API key) holds open at this router, at most.',
+  ),
+  ROUTER_SOCKETS_PER_TENANT_MAX: int(5_000, { min: 1 }).describe(
+    'WebSockets and HTTP streams that one organisation holds open at this router, at most.',
+  ),
+  ROUTER_SOCKETS_PER_S: int(500, { min: 1 }).describe(
+    'New WebSockets that are let in per second; the others are told when to come again.',
+  ),
+  ROUTER_SOCKET_OPERATIONS_MAX: int(50, { min: 1 }).describe(
+    'Operations that run on one WebSocket, at most.',
+  ),
+  ROUTER_SOCKET_OPERATIONS_PER_USER_MAX: int(200, { min: 1 }).describe(
+    'Operations that run on all WebSockets of one person (or API key), at most.',
+  ),
+  ROUTER_SOCKET_OPERATIONS_PER_TENANT_MAX: int(20_000, { min: 1 }).describe(
+    'Operations that run on all WebSockets of one organisation, at most.',
+  ),
+  ROUTER_SOCKET_MESSAGE_BYTES_MAX: int(65_536).describe('Size of a message of a WebSocket, at most.'),
+  ROUTER_SOCKET_PING_MS: int(25_000, { min: 1 }).describe(
+    'How often a WebSocket is asked for a sign of life; one that has not answered is closed at the next time.',
+  ),
+  ROUTER_SOCKET_INIT_MS: int(3_000, { min: 1 }).describe(
+    'How long a WebSocket may take until it says who is there (connection_init).',
+  ),
   ROUTER_PLANS_MAX: int(2_000, { min: 1 }).describe('Query plans kept, at most.'),
   ROUTER_PERSISTED_BYTES_MAX: int(16_777_216).describe(
     'Texts kept for clients that send their hash (automatic persisted queries), in bytes, at most.',
@@ -188,6 +214,7 @@ export interface RouterConfig {
   persistedBytesMax: number;
   limits: BodyLimits & OperationLimits;
   admission: Admission;
+  sockets: SocketLimits;
   cost: CostLimits;
   drainDelayMs: number;
 }
@@ -334,6 +361,17 @@ function servingOf(values: Values) {
     plansMax: values.ROUTER_PLANS_MAX,
     persistedBytesMax: values.ROUTER_PERSISTED_BYTES_MAX,
     limits: limitsOf(values),
+    sockets: {
+      perUserMax: values.ROUTER_SOCKETS_PER_USER_MAX,
+      perTenantMax: values.ROUTER_SOCKETS_PER_TENANT_MAX,
+      perSecond: values.ROUTER_SOCKETS_PER_S,
+      operationsPerSocketMax: values.ROUTER_SOCKET_OPERATIONS_MAX,
+      operationsPerUserMax: values.ROUTER_SOCKET_OPERATIONS_PER_USER_MAX,
+      operationsPerTenantMax: values.ROUTER_SOCKET_OPERATIONS_PER_TENANT_MAX,
+      messageBytesMax: values.ROUTER_SOCKET_MESSAGE_BYTES_MAX,
+      pingIntervalMs: values.ROUTER_SOCKET_PING_MS,
+      initTimeoutMs: values.ROUTER_SOCKET_INIT_MS,
+    },
     admission: {
       viewer: bucketLimit(values.ROUTER_VIEWER_REQUESTS_PER_S, values),
       address: bucketLimit(values.ROUTER_ADDRESS_REQUESTS_PER_S, values),

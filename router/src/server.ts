@@ -248,6 +248,7 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
     config: {
       ...{ origins: config.corsOrigins, isAnonymousAllowed: tokens === null, path: GRAPHQL_PATH },
       cookies: cookiesOf(config),
+      sockets: config.sockets,
     },
   });
   const landing = config.landing ? createLanding({ log, demo: deps.demo }) : null;

@@ -20,7 +20,7 @@ import type { Revocation } from '../revocation.ts';
 import type { Delivery } from './delivery.ts';
 import { multipart } from './multipart.ts';
 import { deliverEvents, type FrameSink, type OperationDeps } from './operation.ts';
-import { type Seats, seatKeyOf } from './seats.ts';
+import type { Seats } from './seats.ts';
 import { sse } from './sse.ts';
 import { refusalFor, type TokenWatch, watchExpiry, watchToken } from './token-watch.ts';
 
@@ -77,7 +77,7 @@ export function createHttpStreams(deps: HttpStreamsDeps): HttpStreams {
       if (deps.isAnonymousAllowed) return () => {};
       throw cookieRefusal ?? new Refusal('UNAUTHENTICATED', NO_TOKEN, { status: 401 });
     }
-    const leave = deps.seats.take(seatKeyOf(token));
+    const leave = deps.seats.take(token);
     if (!leave) throw new Refusal('RATE_LIMITED', TOO_MANY, { status: 429, retryable: true });
     return leave;
   }

@@ -25,12 +25,14 @@ import {
   type SubscribeMessage,
   startOperation,
 } from './operation.ts';
-import { type Seats, seatKeyOf } from './seats.ts';
+import type { Seats } from './seats.ts';
 import { RIGHTS_CHANGED, type TokenWatch, watchExpiry, watchToken } from './token-watch.ts';
 
 export interface SessionDeps extends OperationDeps {
   readonly revocation: Pick<Revocation, 'check'>;
   readonly seats: Seats;
+  /** Of operations, over all sockets. */
+  readonly operationSeats: Seats;
   /** Sockets without a token are let in, and their subgraphs get no signed context. */
   readonly isAnonymousAllowed: boolean;
   /** Null: off. */
@@ -69,6 +71,7 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
   let isOfCookie = false;
   let watch: TokenWatch | null = null;
   let leaveSeat: (() => void) | null = null;
+  let holder: AccessToken | null = null;
   let isReleased = false;
 
   function release(): void {
@@ -157,11 +160,12 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
         closeFor(revoked);
         return false;
       }
-      leaveSeat = deps.seats.take(seatKeyOf(token));
+      leaveSeat = deps.seats.take(token);
       if (!leaveSeat) {
-        close(CLOSE.tooMany, 'RATE_LIMITED: too many sockets are open for this person.');
+        close(CLOSE.tooMany, 'RATE_LIMITED: too many sockets are open for this person or organisation.');
         return false;
       }
+      holder = token;
       watch = watchToken({ ...deps, token, authorization, address, ended: tokenEnded });
       return true;
     },
@@ -169,6 +173,11 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
       const exchange = newExchange();
       if (operations >= deps.operationsMax) {
         const sentence = `A socket carries at most ${deps.operationsMax} operations at a time.`;
+        return refuse(deps.pipeline, exchange, new Refusal('RATE_LIMITED', sentence, { retryable: true }));
+      }
+      const leaveOperationSeat = holder ? deps.operationSeats.take(holder) : () => {};
+      if (!leaveOperationSeat) {
+        const sentence = 'Too many operations are open for this person or organisation.';
         return refuse(deps.pipeline, exchange, new Refusal('RATE_LIMITED', sentence, { retryable: true }));
       }
       // graphql-ws would mix up an operation that is still starting with its successor of the same id.
@@ -187,6 +196,7 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
       if (started.kind === 'refused' || started.operation === 'subscription') answering--;
       if (started.kind === 'refused') {
         operations--;
+        leaveOperationSeat();
         return started;
       }
       const iteration = iterated(started.delivery, {
@@ -195,6 +205,7 @@ export function createSession(deps: SessionDeps, socket: WebSocket, request: Inc
         },
         settled: () => {
           operations--;
+          leaveOperationSeat();
           iterations.delete(iteration);
           if (started.operation !== 'subscription') answering--;
         },

@@ -21,6 +21,7 @@ import type { Pipeline } from '../pipeline.ts';
 import type { Revocation } from '../revocation.ts';
 import type { Epochs } from '../scope.ts';
 import { isOwnOrigin, originMatcher } from '../stages/cors-csrf.ts';
+import { createSocketAdmission } from './admission.ts';
 import { CLOSE } from './close-codes.ts';
 import type { DeliveryLimits } from './delivery.ts';
 import { createGate } from './gate.ts';
@@ -45,9 +46,7 @@ export interface SubscriptionSocketOptions {
     /** Cookies of the upgrade are taken for `authorization` where `connection_init` has none. */
     readonly cookies?: Cookies | null;
     readonly path?: string;
-    readonly operationsPerSocketMax?: number;
-    readonly socketsPerUserMax?: number;
-    readonly pingIntervalMs?: number;
+    readonly sockets: SocketLimits;
     readonly heartbeatMs?: number;
     /** Within this long after `stop()` every socket is closed and every stream has ended. */
     readonly drainMs?: number;
@@ -78,29 +77,37 @@ export interface SubscriptionSocket {
   stop(): Promise<void>;
 }
 
-/** A frame is an operation: as large as a document (32 kB) and its variables may be. */
-const FRAME_BYTES_MAX = 64 * 1024;
+/** Described in config.ts, where the numbers come from. */
+export interface SocketLimits {
+  readonly perUserMax: number;
+  readonly perTenantMax: number;
+  readonly operationsPerSocketMax: number;
+  readonly operationsPerUserMax: number;
+  readonly operationsPerTenantMax: number;
+  /** New sockets; those that are established are not touched. */
+  readonly perSecond: number;
+  readonly messageBytesMax: number;
+  readonly pingIntervalMs: number;
+  readonly initTimeoutMs: number;
+}
+
 /** An honest client sends a message in one piece; these bound what a dishonest one can make us hold. */
 const FRAGMENTS_MAX = 64;
 const BUFFERED_CHUNKS_MAX = 1024;
 /** A client that writes without reading: all its operations and pongs together never need this much. */
 const BUFFERED_BYTES_MAX = 8 * 1024 * 1024;
-/** Below the 60 s after which load balancers drop what is silent. */
-const PING_INTERVAL_MS = 15_000;
 /** Of an HTTP stream that has nothing to say: below the 15 s of the strictest proxies. */
 const HEARTBEAT_MS = 10_000;
-const INIT_TIMEOUT_MS = 3_000;
 /** How long a client may take over the close handshake. An option that @types/ws does not know yet. */
 const closeTimeout: object = { closeTimeout: 3_000 };
 const DRAIN_MS = 5_000;
-const OPERATIONS_PER_SOCKET_MAX = 50;
-const SOCKETS_PER_USER_MAX = 10;
 /** Events rendered at once in this process: enough to keep the subgraphs busy, few enough to keep queries fast. */
 const RENDERS_MAX = 64;
 
 export function createSubscriptionSocket(options: SubscriptionSocketOptions): SubscriptionSocket {
   const { config, log, revocation } = options;
   const { path = '/graphql' } = config;
+  const { sockets: limits } = config;
   const isAllowedOrigin = originMatcher(config.origins);
   const upstreams = new Map<string, Upstream>();
   const gate = createGate(RENDERS_MAX);
@@ -113,21 +120,26 @@ export function createSubscriptionSocket(options: SubscriptionSocketOptions): Su
     epochs: options.epochs,
     addressOf: options.addressOf ?? ((request) => request.socket.remoteAddress ?? ''),
     upstreamOf: (supergraph, subgraph) => upstreamOf(upstreams, supergraph, subgraph, log),
-    seats: createSeats(config.socketsPerUserMax ?? SOCKETS_PER_USER_MAX),
+    seats: createSeats({ perUserMax: limits.perUserMax, perTenantMax: limits.perTenantMax }),
+    operationSeats: createSeats({
+      perUserMax: limits.operationsPerUserMax,
+      perTenantMax: limits.operationsPerTenantMax,
+    }),
     isAnonymousAllowed: config.isAnonymousAllowed ?? false,
     cookies: config.cookies ?? null,
-    operationsMax: config.operationsPerSocketMax ?? OPERATIONS_PER_SOCKET_MAX,
+    operationsMax: limits.operationsPerSocketMax,
     ...(config.delivery ? { limits: config.delivery } : {}),
   };
   const drainMs = config.drainMs ?? DRAIN_MS;
   const streams = createHttpStreams({ ...deps, drainMs, heartbeatMs: config.heartbeatMs ?? HEARTBEAT_MS });
-  const protocol = createProtocol();
+  const protocol = createProtocol(limits.initTimeoutMs);
+  const admission = createSocketAdmission(limits.perSecond);
   const clients = new Map<WebSocket, Session>();
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
-    maxPayload: FRAME_BYTES_MAX,
+    maxPayload: limits.messageBytesMax,
     maxFragments: FRAGMENTS_MAX,
     maxBufferedChunks: BUFFERED_CHUNKS_MAX,
     allowSynchronousEvents: false,
@@ -136,7 +148,7 @@ export function createSubscriptionSocket(options: SubscriptionSocketOptions): Su
     handleProtocols: (offered) =>
       offered.has(GRAPHQL_TRANSPORT_WS_PROTOCOL) ? GRAPHQL_TRANSPORT_WS_PROTOCOL : first(offered),
   });
-  const stopPinging = pingAll(clients, config.pingIntervalMs ?? PING_INTERVAL_MS);
+  const stopPinging = pingAll(clients, limits.pingIntervalMs);
   const stopListening = revocation.onRevoked((orgId) => {
     for (const session of clients.values()) session.recheck(orgId);
     streams.recheck(orgId);
@@ -169,6 +181,8 @@ export function createSubscriptionSocket(options: SubscriptionSocketOptions): Su
         ? '503 Service Unavailable'
         : refusalOf(request, path, isAllowedOrigin, deps.cookies);
       if (refusal) return refuseUpgrade(socket, refusal);
+      const afterS = admission.refuse();
+      if (afterS !== null) return refuseUpgrade(socket, '503 Service Unavailable', afterS);
       server.handleUpgrade(request, socket, head, accept);
     },
     openStream: streams.open,
@@ -188,10 +202,10 @@ export function createSubscriptionSocket(options: SubscriptionSocketOptions): Su
 }
 
 /** The protocol of graphql-ws; what an operation does is the session's business. */
-function createProtocol(): Server<{ session: Session }> {
+function createProtocol(initTimeoutMs: number): Server<{ session: Session }> {
   const deliver = (args: { contextValue?: unknown }) => args.contextValue as Iteration;
   return makeServer<Record<string, unknown>, { session: Session }>({
-    connectionInitWaitTimeout: INIT_TIMEOUT_MS,
+    connectionInitWaitTimeout: initTimeoutMs,
     onConnect: ({ extra, connectionParams }) => extra.session.connect(connectionParams),
     async onSubscribe({ extra }, id, payload) {
       const started = await extra.session.start(id, payload);
@@ -258,9 +272,10 @@ function refusalOf(
   return isOwnOrigin(origin, host) ? null : '403 Forbidden';
 }
 
-function refuseUpgrade(socket: Duplex, status: string): void {
+function refuseUpgrade(socket: Duplex, status: string, retryAfterS?: number): void {
   socket.on('error', () => {});
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  const retryAfter = retryAfterS === undefined ? '' : `Retry-After: ${retryAfterS}\r\n`;
+  socket.end(`HTTP/1.1 ${status}\r\n${retryAfter}Connection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 
 function first(offered: Set<string>): string | false {

@@ -97,6 +97,31 @@ describe('a socket is closed with the documented code', () => {
     await world.connect('ada');
   });
 
+  test('4429 for one socket more than an organisation may have, whoever in it', async () => {
+    const world = await aWorld({ sockets: { perTenantMax: 2 } });
+    await Promise.all([world.connect('ada'), world.connect('grace')]);
+    await world.connect('bossElsewhere');
+    const third = world.open();
+    await third.send({ type: 'connection_init', payload: { authorization: world.token('eve') } });
+    expect((await within(third.closed, 'a close')).code).toBe(4429);
+  });
+
+  test('1008 or 1006 for a message in more pieces than anybody needs', async () => {
+    const world = await aWorld();
+    const client = await world.connect();
+    for (let piece = 0; piece < 200; piece++) client.socket.send('x', { fin: false });
+    expect([1006, 1008]).toContain((await within(client.closed, 'a close')).code);
+  });
+
+  test('no word at all, when a peer is silent over two pings', async () => {
+    const world = await aWorld({ sockets: { pingIntervalMs: 100 } });
+    const [silent, alive] = await Promise.all([world.connect('ada'), world.connect('grace')]);
+    silent.socket.pause();
+    await until(() => world.sockets.status().sockets === 1, 'the silent socket to be given up');
+    await alive.subscribe('1', '{ ping }');
+    expect((await alive.next()).id).toBe('1');
+  });
+
   test('4409 for the id of an operation that runs', async () => {
     const world = await aWorld();
     const client = await world.connect();
@@ -246,4 +271,38 @@ describe('an operation over the socket', () => {
     await client.subscribe('52', '{ ping }');
     expect((await client.next()).id).toBe('52');
   });
+
+  test.each([
+    ['person', { operationsPerUserMax: 3 }, ['ada', 'ada'], 'grace'],
+    ['organisation', { operationsPerTenantMax: 3 }, ['ada', 'grace'], 'bossElsewhere'],
+  ])(
+    'is one more than a %s may have: refused, until another one ends',
+    async (_, sockets, [one, two], other) => {
+      const world = await aWorld({ sockets });
+      const [first, second, stranger] = await Promise.all(
+        [one, two, other].map((name) => world.connect(name)),
+      );
+      for (const id of ['1', '2']) await first?.subscribe(id, EVENTS);
+      await second?.subscribe('3', EVENTS);
+      await until(() => world.log.open === 3, 'three streams');
+      await second?.subscribe('4', EVENTS);
+      expect((await second?.next('error'))?.payload[0].extensions.code).toBe('RATE_LIMITED');
+      await stranger?.subscribe('1', EVENTS);
+      await until(() => world.log.open === 4, 'the stream of somebody else');
+      first?.socket.close();
+      await until(() => world.log.open === 2, 'two streams to end');
+      await second?.subscribe('5', EVENTS);
+      await until(() => world.log.open === 3, 'there to be room');
+    },
+  );
+});
+
+test('a storm of new sockets is told to come later, and those that are established notice nothing', async () => {
+  const world = await aWorld({ sockets: { perSecond: 5 } });
+  const established = await world.connect();
+  const storm = Array.from({ length: 20 }, () => world.open().closed.then(() => 'closed', String));
+  expect(await within(Promise.any(storm), 'a refusal')).toContain('503');
+  await established.subscribe('1', '{ ping }');
+  expect((await established.next()).payload.data).toEqual({ ping: 'pong' });
+  expect(world.sockets.status().sockets).toBeLessThanOrEqual(6);
 });

@@ -161,7 +161,10 @@ export interface World {
   stream(accept: string, query: string, options?: StreamOptions): Promise<Stream>;
 }
 
-export async function aWorld(options: Partial<SubscriptionSocketOptions['config']> = {}): Promise<World> {
+type SocketConfig = SubscriptionSocketOptions['config'];
+type WorldOptions = Partial<Omit<SocketConfig, 'sockets'>> & { sockets?: Partial<SocketConfig['sockets']> };
+
+export async function aWorld({ sockets: limits, ...options }: WorldOptions = {}): Promise<World> {
   const events = new EventLog();
   const userCalls: string[] = [];
   const taskOn = (port: number) => aSubgraph('task', TASK_SDL, taskResolvers(events), port);
@@ -203,7 +206,7 @@ export async function aWorld(options: Partial<SubscriptionSocketOptions['config'
       },
     },
     log,
-    config: { origins, drainMs: 500, ...options },
+    config: { origins, drainMs: 500, ...options, sockets: { ...config.sockets, ...limits } },
   });
   const server = createServer((request, response) => {
     const deps = { pipeline, streams: sockets };

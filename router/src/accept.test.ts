@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { streamOf, takesJson, takesParts } from './accept.ts';
+import { jsonTypeOf, streamOf, takesJson, takesParts } from './accept.ts';
 
 test('a stream is taken by its name, the preferred one by q and then by order, and never by a wildcard', () => {
   const expected: [string | undefined, string | null][] = [
@@ -32,4 +32,17 @@ test('one JSON document is taken by name, by a wildcard, and by whoever says not
     expect(takesJson(accept), accept).toBe(true);
   for (const accept of ['text/event-stream', 'multipart/mixed', 'application/json;q=0'])
     expect(takesJson(accept), accept).toBe(false);
+});
+
+test.each([
+  [undefined, 'application/json'],
+  ['*/*', 'application/json'],
+  ['application/graphql-response+json', 'application/graphql-response+json'],
+  ['application/graphql-response+json, application/json', 'application/graphql-response+json'],
+  ['application/json, application/graphql-response+json', 'application/json'],
+  ['application/json;q=0.5, application/graphql-response+json', 'application/graphql-response+json'],
+  ['application/graphql-response+json;q=0.5, */*', 'application/json'],
+  ['*/*;q=0.1, application/graphql-response+json', 'application/graphql-response+json'],
+])('to Accept %s one JSON document is %s, as Apollo Server says', (accept, type) => {
+  expect(jsonTypeOf(accept)).toBe(type);
 });

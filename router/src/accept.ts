@@ -42,6 +42,30 @@ export function takesJson(accept: string | undefined): boolean {
   return rangesOf(accept).some(({ type, q }) => JSON_RANGES.has(type) && q > 0);
 }
 
+const JSON_TYPES = ['application/json', 'application/graphql-response+json'] as const;
+
+/**
+ * The media type of one JSON document: the one with the higher q, then the one that is named rather than covered by a
+ * wildcard, then the one named first; and the one that every client reads where nothing says more.
+ */
+export function jsonTypeOf(accept: string | undefined): (typeof JSON_TYPES)[number] {
+  const [older, newer] = JSON_TYPES;
+  if (!accept?.includes(newer)) return older;
+  const ranges = rangesOf(accept);
+  const [one, other] = [rankOf(older, ranges), rankOf(newer, ranges)];
+  const difference = other.q - one.q || other.specificity - one.specificity || one.at - other.at;
+  return difference > 0 ? newer : older;
+}
+
+/** How much a type is wanted: by the most specific range that covers it. */
+function rankOf(type: string, ranges: readonly Range[]) {
+  for (const [missing, pattern] of [type, 'application/*', '*/*'].entries()) {
+    const at = ranges.findIndex((range) => range.type === pattern);
+    if (at !== -1) return { q: ranges[at]?.q ?? 0, specificity: -missing, at };
+  }
+  return { q: 0, specificity: -3, at: ranges.length };
+}
+
 const JSON_RANGES = new Set([
   'application/json',
   'application/graphql-response+json',

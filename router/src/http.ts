@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline as pipe, Readable } from 'node:stream';
 import { readBody } from '@taskflow/kit/service-wire';
-import { streamOf, takesJson, takesParts } from './accept.ts';
+import { jsonTypeOf, streamOf, takesJson, takesParts } from './accept.ts';
 import {
   type Answer,
   type AnswerBody,
@@ -15,7 +15,6 @@ import {
 } from './exchange.ts';
 import { sendParts } from './incremental.ts';
 import type { Pipeline } from './pipeline.ts';
-import { mediaTypeOf } from './stages/cors-csrf.ts';
 import type { SubscriptionSocket } from './subscriptions/socket.ts';
 import { SSE_TYPE, sse } from './subscriptions/sse.ts';
 
@@ -120,7 +119,7 @@ function writtenFor(accept: string | undefined, status: number, body: AnswerBody
   if (status <= 400 && !takesJson(accept) && streamOf(accept) === 'sse') {
     return { status: 200, contentType: SSE_TYPE, text: `${sse.event(text, null)}${sse.end(null)}` };
   }
-  return { status, contentType: `${mediaTypeFor(accept)}; charset=utf-8`, text };
+  return { status, contentType: `${jsonTypeOf(accept)}; charset=utf-8`, text };
 }
 
 /** Text of Apollo Server's, or its chunks as they come. */
@@ -137,16 +136,4 @@ function write(
   response.writeHead(status, headers);
   // A client that has left ends the source; a source that fails cuts the client.
   pipe(Readable.from(written), response, () => {});
-}
-
-/** The newer media type for clients that name it, the one every client reads for all others. */
-function mediaTypeFor(accept: string | undefined): string {
-  const named = (accept ?? '').split(',').map(mediaTypeOf);
-  const newer = 'application/graphql-response+json';
-  const older = 'application/json';
-  const at = named.indexOf(newer);
-  if (at === -1) return older;
-  // Equal preference goes to the one named first; a client that ranks them with q puts the better one first.
-  const olderAt = named.indexOf(older);
-  return olderAt !== -1 && olderAt < at ? older : newer;
 }

@@ -124,6 +124,13 @@ const requests: [string, { headers: Record<string, string>; body: string }][] = 
     'an Accept that prefers the older media type',
     body({ query: '{ health }' }, { accept: 'application/json, application/graphql-response+json;q=0.5' }),
   ],
+  [
+    'an Accept that ranks by q against its order',
+    body(
+      { query: '{ health }' },
+      { accept: 'application/json; q=0.5, application/graphql-response+json, */*;q=0.1' },
+    ),
+  ],
   ['an Accept of anything', body({ query: '{ health }' }, { accept: '*/*' })],
   ['an Accept of HTML alone', body({ query: '{ health }' }, { accept: 'text/html' })],
   ['a page of another origin', body({ query: '{ health }' }, { origin: 'https://evil.example' })],

@@ -72,6 +72,10 @@ export function createKeys(prefix = '') {
     pointsOfTenant: (orgId: string, caller = 'all') => `${prefix}points:{${orgId}}:${caller}`,
     /** Hash: the points of those who call from one network without signing in. */
     pointsOfNetwork: (network: string) => `${prefix}points:network:{${network}}`,
+    /** String: what the router keeps of a subgraph's answers for one tenant (empty: for all), by a hash of what was asked. */
+    cached: (orgId: string, hash: string) => `${prefix}cached:{${orgId}}:${hash}`,
+    /** Sorted set: how far the kept answers of each subgraph reach for one tenant; what was kept before is not found any more. */
+    cacheVersions: (orgId: string) => `${prefix}cache-versions:{${orgId}}`,
     /** Prefix handed to a rate limiter; it appends the counted subject. */
     rateLimit: (name: string) => `${prefix}limit:${name}`,
   };

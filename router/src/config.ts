@@ -68,6 +68,18 @@ export const variables = {
   ORG_CONTEXT_KEY: contextKey('org'),
   TASK_CONTEXT_KEY: contextKey('task'),
   NOTIFICATION_CONTEXT_KEY: contextKey('notification'),
+  ROUTER_CACHE_BYTES_MAX: int(67_108_864).describe(
+    'Answers of subgraphs kept in this process, as @cacheControl of the supergraph file allows; 0 = nothing is kept.',
+  ),
+  ROUTER_CACHE_MAX_AGE_S: int(3_600, { max: 43_200 }).describe(
+    'How long an answer is kept, at most, whatever its hint says.',
+  ),
+  ROUTER_CACHE_DEFAULT_MAX_AGE_S: int(0).describe(
+    'How long answers without a hint are kept, for their caller alone; 0 = they are not.',
+  ),
+  ROUTER_CACHE_REDIS_TIMEOUT_MS: int(30, { min: 1 }).describe(
+    'Longest wait for Redis when something may be kept there; then the subgraph is asked.',
+  ),
   ROUTER_CORS_ORIGINS: text('').describe(
     "Origins of pages that may call, comma-separated; a port may be *. Empty: Apollo Sandbox's and localhost in development, none in production.",
   ),
@@ -215,6 +227,8 @@ export interface RouterConfig {
   limits: BodyLimits & OperationLimits;
   admission: Admission;
   sockets: SocketLimits;
+  /** What is kept of subgraphs' answers; null: nothing. */
+  cache: { bytesMax: number; maxAgeMax: number; defaultMaxAge: number; redisTimeoutMs: number } | null;
   cost: CostLimits;
   drainDelayMs: number;
 }
@@ -377,6 +391,7 @@ function servingOf(values: Values) {
       address: bucketLimit(values.ROUTER_ADDRESS_REQUESTS_PER_S, values),
     },
     cost: costLimitsOf(values),
+    cache: cacheOf(values),
     drainDelayMs: values.ROUTER_DRAIN_DELAY_MS,
   };
 }
@@ -413,6 +428,16 @@ function limitsOf(values: Values): BodyLimits & OperationLimits {
     directivesMax: values.ROUTER_DIRECTIVES_MAX,
     selectionsMax: values.ROUTER_SELECTIONS_MAX,
     credentialFields: CREDENTIAL_FIELDS,
+  };
+}
+
+function cacheOf(values: Values): RouterConfig['cache'] {
+  if (values.ROUTER_CACHE_BYTES_MAX === 0) return null;
+  return {
+    bytesMax: values.ROUTER_CACHE_BYTES_MAX,
+    maxAgeMax: values.ROUTER_CACHE_MAX_AGE_S,
+    defaultMaxAge: values.ROUTER_CACHE_DEFAULT_MAX_AGE_S,
+    redisTimeoutMs: values.ROUTER_CACHE_REDIS_TIMEOUT_MS,
   };
 }
 

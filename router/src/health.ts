@@ -9,6 +9,7 @@ import { createHealth, type HealthReport, type Probes } from '@taskflow/kit/heal
 import type { Log } from '@taskflow/kit/log';
 import type { RedisConnections } from '@taskflow/kit/redis';
 import type { Dispatcher } from 'undici';
+import type { CacheStats } from './caching/answer-cache.ts';
 import type { Calling, CallingStatus } from './gateway/calling.ts';
 import type { Supergraph, SupergraphStatus } from './gateway/supergraph.ts';
 
@@ -19,6 +20,8 @@ export interface RouterHealthReport extends HealthReport {
   fallbacks: Record<string, number>;
   /** Circuit breakers by subgraph, and reads in flight. */
   calls: CallingStatus;
+  /** What is kept of subgraphs' answers; null: nothing is. */
+  cache: CacheStats | null;
 }
 
 export interface RouterHealth {
@@ -34,7 +37,7 @@ export interface RouterHealthDeps {
   subgraphUrls: Readonly<Record<string, string>>;
   redis: RedisConnections | null;
   dispatcher: Dispatcher;
-  calling: Pick<Calling, 'status'>;
+  calling: Pick<Calling, 'status' | 'cache'>;
   log: Log;
 }
 
@@ -45,7 +48,9 @@ export function createRouterHealth(deps: RouterHealthDeps): RouterHealth {
   async function report(): Promise<RouterHealthReport> {
     const supergraph = supergraphStatus(deps.supergraph);
     const fallbacks = supergraph ? Object.fromEntries(deps.supergraph.current().fallbacks) : {};
-    const told = { ...(await health.report()), supergraph, fallbacks, calls: deps.calling.status() };
+    const { calling } = deps;
+    const cache = calling.cache?.stats() ?? null;
+    const told = { ...(await health.report()), supergraph, fallbacks, calls: calling.status(), cache };
     for (const [name, part] of Object.entries(told.parts)) if (part.status === 'up') everUp.add(name);
     return isCutOff(told) ? { ...told, status: 'unhealthy' } : told;
   }

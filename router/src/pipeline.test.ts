@@ -51,6 +51,7 @@ describe('the pipeline', () => {
       'explain',
       'execute',
       'explain-calls',
+      'answer-cache',
       'call-deadline',
       'share-in-flight',
       'circuit-breaker',

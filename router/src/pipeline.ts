@@ -11,6 +11,7 @@ import { createKeys } from '@taskflow/kit/keys';
 import type { Log } from '@taskflow/kit/log';
 import type { RedisConnections } from '@taskflow/kit/redis';
 import { GraphQLError } from 'graphql';
+import { type AnswerCache, createNoAnswerCache } from './caching/answer-cache.ts';
 import type { Caller, CallerVerifier } from './callers.ts';
 import { type CallCounter, createNoCallCounter } from './calls.ts';
 import type { RouterConfig } from './config.ts';
@@ -28,6 +29,7 @@ import { createPolicies, type PolicyHook } from './policies.ts';
 import { createAccessDirectives } from './stages/access-directives.ts';
 import { createAccessLog } from './stages/access-log.ts';
 import { createAdmit } from './stages/admit.ts';
+import { createAnswerCacheStage } from './stages/answer-cache.ts';
 import { createAuthenticate } from './stages/authenticate.ts';
 import { createBodyLimits } from './stages/body-limits.ts';
 import { createCacheHeaders } from './stages/cache-headers.ts';
@@ -135,14 +137,22 @@ export function requestStages({
 
 export interface CallDeps {
   config: RouterConfig;
+  /** Absent: nothing is kept. */
+  cache?: Pick<AnswerCache, 'answer'> | undefined;
   flights: Flights;
   breakers: Breakers;
 }
 
-export function callStages({ config, flights, breakers }: CallDeps): CallStage[] {
+export function callStages({
+  config,
+  cache = createNoAnswerCache(),
+  flights,
+  breakers,
+}: CallDeps): CallStage[] {
   const { keyRings, limits } = config;
   return [
     ...(config.explain ? [createExplainCalls()] : []),
+    createAnswerCacheStage({ cache }),
     createCallDeadline({
       timeoutMs: config.subgraphTimeoutMs,
       timeoutsMs: config.subgraphTimeoutsMs,

@@ -201,11 +201,17 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
   });
   const documents = createDocuments();
   const validation = createValidation(config.introspection);
-  const calling = createCalling({ config, local: deps.localSubgraphs, log });
+  const { redisUrl, subgraphUrls } = config;
+  const redis = redisUrl ? createRedis({ url: redisUrl, prefix: deps.redisPrefix ?? '', log }) : null;
+  const live = redis ? createLive(redis, log) : null;
+  const calling = createCalling({ config, local: deps.localSubgraphs, redis, live, log });
   const supergraph = createSupergraph({
     ...sourceOf(config, dispatcher, log),
     answers: createAnswerCheck(dispatcher),
-    warmUp: (next) => planHottest(documents, next, validation),
+    warmUp(next) {
+      calling.cache?.prepare(next);
+      return planHottest(documents, next, validation);
+    },
     subgraphUrls: config.subgraphUrls,
     plansMax: config.plansMax,
     // A supergraph of somebody else's has meanings of its own for these names.
@@ -213,9 +219,6 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
     call: calling.call,
     log,
   });
-  const { redisUrl, subgraphUrls } = config;
-  const redis = redisUrl ? createRedis({ url: redisUrl, prefix: deps.redisPrefix ?? '', log }) : null;
-  const live = redis ? createLive(redis, log) : null;
   const revocation = redis && live ? createRevocation({ redis, channels: live, log }) : createNoRevocation();
   const foreignKeys = config.callers
     ? createKeySet({ url: config.callers.jwksUrl, keyTypes: 'any', dispatcher, log })

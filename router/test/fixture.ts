@@ -30,7 +30,7 @@ const USER_SDL = `${LINK}
   input EchoInput { count: Int! word: String }
   type Mutation { login(name: String!): AuthPayload!  rename(name: String!): String }
   type AuthPayload { success: Boolean!  user: User }
-  type User @key(fields: "id") { id: ID!  name: String  lastTask: Task }
+  type User @key(fields: "id") { id: ID!  name: String  seenBy: String  lastTask: Task }
   type Task @key(fields: "id", resolvable: false) { id: ID! }`;
 const TASK_SDL = `${LINK}
   type Query { tasks(count: Int!): [Task!]!  slow(ms: Int!): String  broken: String  task: Task  strict: Strict }
@@ -236,6 +236,7 @@ function serviceOf(
 export const GRACE = aViewer({ userId: 'grace' });
 
 function userResolvers(apiKeys: ReadonlyMap<string, AnsweredKey>): object {
+  let asked = 0;
   return {
     Query: {
       me: (_: unknown, _args: unknown, { viewer }: RequestContext) => ({ id: viewer?.userId }),
@@ -254,6 +255,9 @@ function userResolvers(apiKeys: ReadonlyMap<string, AnsweredKey>): object {
     User: {
       __resolveReference: ({ id }: { id: string }) => ({ id }),
       name: ({ id }: { id: string }) => `name of ${id}`,
+      /** Whoever asks, and a number that is different each time. */
+      seenBy: (_: unknown, _args: unknown, { viewer }: RequestContext) =>
+        `${viewer?.orgId} ${viewer?.userId} ${++asked}`,
       lastTask: () => ({ id: 'gone' }),
     },
   };

@@ -1,6 +1,10 @@
 // Everything around the calls to subgraphs, put together: stages, transports, what they share, and what /health tells of it.
 
+import type { Live } from '@taskflow/kit/live';
 import type { Log } from '@taskflow/kit/log';
+import type { RedisConnections } from '@taskflow/kit/redis';
+import { type AnswerCache, createAnswerCache } from '../caching/answer-cache.ts';
+import { createLocalVersions, createTenantVersions } from '../caching/versions.ts';
 import type { RouterConfig } from '../config.ts';
 import { callStages } from '../pipeline.ts';
 import { createEpochs, type Epochs } from '../scope.ts';
@@ -13,6 +17,8 @@ import { type CallSubgraph, createSubgraphCalls, type Transport } from './subgra
 export interface Calling {
   readonly call: CallSubgraph;
   readonly epochs: Epochs;
+  /** Null: nothing is kept. */
+  readonly cache: AnswerCache | null;
   status(): CallingStatus;
   close(): Promise<void>;
 }
@@ -32,9 +38,12 @@ export function createCalling(options: {
   config: RouterConfig;
   /** Those of this process, by name: called without HTTP. */
   local?: LocalSubgraphs | undefined;
+  /** Where other replicas find what is kept here, and what tells that it has changed; absent: neither. */
+  redis?: RedisConnections | null;
+  live?: Live | null;
   log: Log;
 }): Calling {
-  const { config, local, log } = options;
+  const { config, local, redis = null, live = null, log } = options;
   const epochs = createEpochs();
   const flights = createFlights({ epochs, isSigned: config.keyRings !== null });
   const { subgraphConnectionsMax: connectionsMax, subgraphWaitingMax: waitingMax } = config;
@@ -49,13 +58,27 @@ export function createCalling(options: {
   });
   const inProcess = local ? createLocalTransport(local) : null;
   const transport: Transport = (call) => (inProcess?.has(call) ? inProcess : http).send(call);
-  const stages = callStages({ config, flights, breakers });
+  const versions =
+    redis && live ? createTenantVersions({ redis, live, epochs, log }) : createLocalVersions(epochs);
+  const cache =
+    config.cache &&
+    createAnswerCache({
+      ...{ ...config.cache, redis, versions, log },
+      isSigned: config.keyRings !== null,
+    });
+  const stages = callStages({ config, cache: cache ?? undefined, flights, breakers });
   return {
     call: createSubgraphCalls({ stages, transport, epochs, log }),
     epochs,
-    status: () => ({ breakers: breakers.status(), reads: flights.status() }),
+    cache,
+    status: () => ({
+      breakers: breakers.status(),
+      reads: flights.status(),
+    }),
     async close() {
       breakers.stop();
+      versions.stop();
+      cache?.stop();
       await http.close();
     },
   };

@@ -8,7 +8,7 @@
 
 import type { FetchNode } from '@apollo/query-planner';
 import type { Log } from '@taskflow/kit/log';
-import { GraphQLError, type GraphQLSchema } from 'graphql';
+import { GraphQLError, type GraphQLSchema, isInterfaceType, isObjectType } from 'graphql';
 import type { Subgraph } from '../gateway/loaded-supergraph.ts';
 import type { SubgraphAnswer, SubgraphRequest } from '../gateway/subgraph-calls.ts';
 import type { EntityKeys } from './entity-keys.ts';
@@ -143,7 +143,7 @@ export function entityFetch(world: FetchWorld, at: PlacedFetch): EntityFetch {
       const number = numbers[i] as number;
       if (number < 0) continue;
       const entity = entities[number];
-      if (isObject(entity)) mergeInto(target, entity);
+      if (isObject(entity)) mergeEntity(world.schema, target, entity);
       else run.accountedFor.add(target);
     }
   }
@@ -219,6 +219,15 @@ export function sendEntities(
       for (const { gathered } of others) for (const target of gathered.targets) run.accountedFor.add(target);
     },
   );
+}
+
+/** A subgraph that knows an interface as an object (@interfaceObject) names it: the object type that is known stays. */
+function mergeEntity(schema: GraphQLSchema, target: JsonObject, entity: JsonObject): void {
+  const known = target.__typename;
+  mergeInto(target, entity);
+  if (target.__typename === known || typeof known !== 'string') return;
+  const isInterface = isInterfaceType(schema.getType(String(target.__typename)));
+  if (isInterface && isObjectType(schema.getType(known))) target.__typename = known;
 }
 
 function rewriteAll(

@@ -11,6 +11,7 @@ import {
   type GraphQLCompositeType,
   type GraphQLField,
   type GraphQLOutputType,
+  getNamedType,
   isAbstractType,
   isCompositeType,
   isLeafType,
@@ -28,6 +29,11 @@ export interface WritingContext {
   readonly path: (string | number)[];
   /** A fault at `path[0 … depth)`; `holder` is the object that it was found in. */
   fault(message: string, depth: number, holder: JsonObject): void;
+  readonly faults: readonly unknown[];
+  /** Values that may stand at several places; null: none. */
+  readonly shared: ReadonlySet<object> | null;
+  /** What was written of them, by field. */
+  readonly texts: Map<FieldWriter, Map<object, string>>;
 }
 
 /** JSON text of a value that is not null; null when there may be none. */
@@ -35,12 +41,13 @@ type Write = (value: unknown, context: WritingContext, depth: number, holder: Js
 
 export type ObjectWriter = (object: JsonObject, context: WritingContext, depth: number) => string | null;
 
-interface FieldWriter {
+export interface FieldWriter {
   readonly key: string;
   /** Everything before the value: comma, key, and constants in front of it. */
   prefix: string;
   readonly isRequired: boolean;
   readonly isOwnChecked: boolean;
+  readonly isComposite: boolean;
   /** `Type.field`, for messages. */
   readonly coordinate: string;
   readonly write: Write;
@@ -90,13 +97,36 @@ export function objectWriter(
           return null;
         }
       } else {
-        written = field.write(value, context, depth + 1, object);
+        written =
+          context.shared !== null && field.isComposite && context.shared.has(value as object)
+            ? writeShared(field, value as object, context, depth + 1, object)
+            : field.write(value, context, depth + 1, object);
         if (written === null && field.isRequired) return null;
       }
       text += field.prefix + (written ?? 'null');
     }
     return text + ending;
   };
+}
+
+/** Written once for all its places; what is faulty is written at each, for the faults have paths. */
+function writeShared(
+  field: FieldWriter,
+  value: object,
+  context: WritingContext,
+  depth: number,
+  holder: JsonObject,
+): string | null {
+  const texts = context.texts.get(field) ?? new Map<object, string>();
+  const known = texts.get(value);
+  if (known !== undefined) return known;
+  const faultsBefore = context.faults.length;
+  const text = field.write(value, context, depth, holder);
+  if (text !== null && context.faults.length === faultsBefore) {
+    texts.set(value, text);
+    context.texts.set(field, texts);
+  }
+  return text;
 }
 
 const nullFault = (coordinate: string) => `Cannot return null for non-nullable field ${coordinate}.`;
@@ -116,7 +146,10 @@ function fieldWriter(
   nodes: readonly FieldNode[],
 ): FieldWriter | null {
   const name = (nodes[0] as FieldNode).name.value;
-  const base = { key, prefix: '', isOwnChecked: isInherited(key), coordinate: `${type.name}.${name}` };
+  const base = {
+    ...{ key, prefix: '', isComposite: false },
+    ...{ isOwnChecked: isInherited(key), coordinate: `${type.name}.${name}` },
+  };
   if (name === '__schema' || name === '__type') {
     // Its text has been put into the data, as if a subgraph had answered it.
     return { ...base, isRequired: false, write: (text) => text as string };
@@ -124,7 +157,9 @@ function fieldWriter(
   const definition = fieldOf(type, name);
   if (!definition) return null;
   const isRequired = isNonNullType(definition.type);
-  return { ...base, isRequired, write: writerOf(selecting, definition.type, nodes, base.coordinate) };
+  const isComposite = isCompositeType(getNamedType(definition.type));
+  const write = writerOf(selecting, definition.type, nodes, base.coordinate);
+  return { ...base, isComposite, isRequired, write };
 }
 
 function fieldOf(type: GraphQLCompositeType, name: string): GraphQLField<unknown, unknown> | undefined {

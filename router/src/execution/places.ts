@@ -1,11 +1,12 @@
 // Places in the tree: from the path of a plan node to the objects there, and back to where they stand in the answer.
 
 import type { ResponsePath } from './run.ts';
-import { isObject, type JsonObject, ownValue } from './values.ts';
+import { isInherited, isObject, type JsonObject, ownValue } from './values.ts';
 
 /** One step of a plan's path: a key, and the runtime types that it goes on for. Lists are walked through. */
 interface PathStep {
   readonly key: string | null;
+  readonly isInherited: boolean;
   readonly types: ReadonlySet<string> | null;
 }
 
@@ -25,31 +26,43 @@ export function planPath(path: readonly (string | number)[]): PlanPath {
     const types = condition ? new Set(condition.slice(1, -1).split(',')) : null;
     if (name === '@') isInList = true;
     else if (!isInList) stem.push(name);
-    if (name !== '@' || types) steps.push({ key: name === '@' ? null : name, types });
+    if (name !== '@' || types) {
+      steps.push({ key: name === '@' ? null : name, isInherited: isInherited(name), types });
+    }
   }
   return { steps, stem };
 }
 
-/** The objects at a path, in the order of the answer; an object that stands at several places comes several times. */
-export function objectsAt(root: JsonObject, { steps }: PlanPath): JsonObject[] {
-  const found: JsonObject[] = [];
+/** The objects at a path, in the order of the answer. What is below `shared` comes once, wherever it stands. */
+export function objectsAt(root: JsonObject, { steps }: PlanPath, shared: ReadonlySet<object>): JsonObject[] {
+  const found: Found = { objects: [], shared: shared.size > 0 ? shared : null, seen: new Set() };
   collect(root, steps, 0, found);
-  return found;
+  return found.objects;
 }
 
-function collect(value: unknown, steps: readonly PathStep[], at: number, found: JsonObject[]): void {
+interface Found {
+  readonly objects: JsonObject[];
+  readonly shared: ReadonlySet<object> | null;
+  readonly seen: Set<object>;
+}
+
+function collect(value: unknown, steps: readonly PathStep[], at: number, found: Found): void {
   if (typeof value !== 'object' || value === null) return;
+  if (found.shared?.has(value)) {
+    if (found.seen.has(value)) return;
+    found.seen.add(value);
+  }
   if (Array.isArray(value)) {
     for (let index = 0; index < value.length; index++) collect(value[index], steps, at, found);
     return;
   }
   const object = value as JsonObject;
   const step = steps[at];
-  if (!step) found.push(object);
+  if (!step) found.objects.push(object);
   else if (step.key === null) {
     if (isOneOf(object, step)) collect(object, steps, at + 1, found);
   } else {
-    const next = ownValue(object, step.key);
+    const next = step.isInherited ? ownValue(object, step.key) : object[step.key];
     if (step.types) collectTyped(next, step, steps, at + 1, found);
     else collect(next, steps, at + 1, found);
   }
@@ -60,7 +73,7 @@ function collectTyped(
   step: PathStep,
   steps: readonly PathStep[],
   at: number,
-  found: JsonObject[],
+  found: Found,
 ): void {
   if (Array.isArray(value)) for (const item of value) collectTyped(item, step, steps, at, found);
   else if (isObject(value) && isOneOf(value, step)) collect(value, steps, at, found);

@@ -14,58 +14,61 @@ import type {
 import { type GraphQLSchema, isCompositeType } from 'graphql';
 import { applyRewrites } from './rewrites.ts';
 import { isOfType } from './selection.ts';
-import { isObject, type JsonObject, jsonOf, mergeInto, ownValue, setOwn } from './values.ts';
+import { isInherited, isObject, type JsonObject, jsonOf, mergeInto, ownValue, setOwn } from './values.ts';
 
 /** The representation of an entity as JSON text; null when there is none. */
-export type Represent = (entity: JsonObject) => string | null;
+type Represent = (entity: JsonObject) => string | null;
 
-export function compileRepresentations(
-  /** The supergraph's schema, with the types that clients do not see. */
-  schema: GraphQLSchema,
-  requires: readonly QueryPlanSelectionNode[],
-  inputRewrites: readonly FetchDataRewrite[],
-  /** The keys of a type in the subgraph that is asked. */
-  keysOf: (type: string) => readonly (readonly string[])[],
-): Represent {
-  const byType = new Map<string, Represent>();
-  const compileFor = (typename: string): Represent => {
-    const represent = forType({ schema, requires, inputRewrites, keysOf }, typename);
-    if (schema.getType(typename)) byType.set(typename, represent);
-    return represent;
-  };
-  return (entity) => {
-    const typename = entity.__typename;
-    if (typeof typename !== 'string') return null;
-    return (byType.get(typename) ?? compileFor(typename))(entity);
+/** Of entities of one runtime type. */
+export interface Representation {
+  readonly write: Represent;
+  /** The one field that tells them apart, where it is one and plain: equal values make equal texts. */
+  readonly by: string | null;
+}
+
+/** By runtime type. */
+export function compileRepresentations(requirements: Requirements): (typename: unknown) => Representation {
+  const byType = new Map<string, Representation>();
+  return (typename) => {
+    if (typeof typename !== 'string') return NOTHING;
+    const known = byType.get(typename);
+    if (known) return known;
+    const made = forType(requirements, typename);
+    // What subgraphs invent is not remembered.
+    if (requirements.schema.getType(typename)) byType.set(typename, made);
+    return made;
   };
 }
 
-const nothing: Represent = () => null;
+const NOTHING: Representation = { write: () => null, by: null };
 
-interface Requirements {
+export interface Requirements {
+  /** The supergraph's schema, with the types that clients do not see. */
   readonly schema: GraphQLSchema;
   readonly requires: readonly QueryPlanSelectionNode[];
   readonly inputRewrites: readonly FetchDataRewrite[];
+  /** The keys of a type in the subgraph that is asked. */
   readonly keysOf: (type: string) => readonly (readonly string[])[];
 }
 
-function forType(requirements: Requirements, typename: string): Represent {
+function forType(requirements: Requirements, typename: string): Representation {
   const { schema, requires, inputRewrites, keysOf } = requirements;
   const fragments = requires.filter(
     (node): node is QueryPlanInlineFragmentNode =>
       node.kind === 'InlineFragment' && matches(schema, typename, node.typeCondition),
   );
   const [only] = fragments;
-  if (!only) return nothing;
+  if (!only) return NOTHING;
   const relevant = inputRewrites.filter(({ path }) => {
     const condition = path[0]?.startsWith('... on ') ? path[0].slice('... on '.length) : undefined;
     return condition === undefined || matches(schema, typename, condition);
   });
   const name = nameAfter(relevant.filter(isTypeName)) ?? typename;
   const hasKey = keyCheck(keysOf(name));
-  if (!hasKey(new Set(fragments.flatMap(namesIn)))) return nothing;
+  if (!hasKey(new Set(fragments.flatMap(namesIn)))) return NOTHING;
   const isSimple = fragments.length === 1 && relevant.every(isTypeName) && only.selections.every(isPlain);
-  return isSimple ? writtenDirectly(only, name) : throughObject(schema, fragments, relevant, hasKey);
+  if (isSimple) return writtenDirectly(only, name);
+  return { write: throughObject(schema, fragments, relevant, hasKey), by: null };
 }
 
 function namesIn({ selections }: QueryPlanInlineFragmentNode): string[] {
@@ -102,10 +105,12 @@ function matches(schema: GraphQLSchema, typename: string, condition: string | un
 
 type WriteValue = (value: unknown) => string | null;
 
-function writtenDirectly({ selections }: QueryPlanInlineFragmentNode, typename: string): Represent {
+function writtenDirectly({ selections }: QueryPlanInlineFragmentNode, typename: string): Representation {
   const fields = selections as readonly QueryPlanFieldNode[];
-  if (!fields.some((field) => keyOf(field) === '__typename')) return nothing;
-  return compileObject(fields, typename);
+  if (!fields.some((field) => keyOf(field) === '__typename')) return NOTHING;
+  const [by, ...others] = fields.filter((field) => keyOf(field) !== '__typename');
+  const isOne = by && others.length === 0 && !by.selections && !isInherited(keyOf(by));
+  return { write: compileObject(fields, typename), by: isOne ? keyOf(by) : null };
 }
 
 /** `typename`: what `__typename` is written as; null: as it is. */

@@ -18,10 +18,15 @@ export interface Run {
    * entity, or failed, which is an error of its own. A null below them is no fault of the answer.
    */
   readonly accountedFor: Set<object>;
+  /**
+   * Objects and lists that may stand at several places: what one entity brought to each of its places. A place is a
+   * path of the plan each time the same, so what is below them is collected once, and written once.
+   */
+  readonly shared: Set<object>;
 }
 
 export function createRun(options: OperationRun): Run {
-  return { options, data: {}, errors: [], accountedFor: new Set() };
+  return { options, data: {}, errors: [], accountedFor: new Set(), shared: new Set() };
 }
 
 export function addError(run: Run, error: RawError): void {

@@ -2,7 +2,7 @@
 
 import type { PlanNode, QueryPlan } from '@apollo/query-planner';
 import type { DocumentNode, GraphQLSchema, OperationDefinitionNode } from 'graphql';
-import { type ObjectWriter, objectWriter } from './answer-writer.ts';
+import { type ObjectWriter, objectWriter, type WritingContext } from './answer-writer.ts';
 import type { ExecutionResult, OperationRun } from './compiled-operation.ts';
 import type { FetchWorld, Step } from './fetches.ts';
 import {
@@ -106,8 +106,11 @@ export function writeObject(
   faults: Fault[],
 ): string | null {
   const path = [...place];
-  const context = {
+  const context: WritingContext = {
     path,
+    faults,
+    shared: run.shared.size > 0 ? run.shared : null,
+    texts: new Map(),
     fault(message: string, depth: number, holder: object) {
       if (faults.length >= FAULTS_MAX) return;
       const isAccountedFor = run.accountedFor.has(holder);

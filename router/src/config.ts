@@ -21,6 +21,7 @@ import type { Admission } from './stages/admit.ts';
 import type { BodyLimits } from './stages/body-limits.ts';
 import type { CostLimits } from './stages/cost-charge.ts';
 import type { OperationLimits } from './stages/operation-limits.ts';
+import type { TrustMode } from './stages/trusted-documents.ts';
 import type { SocketLimits } from './subscriptions/socket.ts';
 
 export const SUBGRAPHS = ['user', 'org', 'task', 'notification'] as const;
@@ -157,6 +158,12 @@ export const variables = {
   ROUTER_REPEATS_MAX: int(20).describe('Times that one selection set may write the same field, at most.'),
   ROUTER_DIRECTIVES_MAX: int(50).describe('Directives written in a document, at most.'),
   ROUTER_SELECTIONS_MAX: int(2_000).describe('Fields of an operation with fragments expanded, at most.'),
+  ROUTER_TRUSTED_DOCUMENTS: choice(['off', 'log', 'enforce'], 'off').describe(
+    'What is done about documents that are not in the manifest: nothing, a log line for each, or they are refused.',
+  ),
+  ROUTER_TRUSTED_DOCUMENTS_FILE: text('').describe(
+    'The manifest of registered documents: of Apollo\'s format, or { "<id>": "<document>" }. Empty: none.',
+  ),
   ROUTER_COST_MAX: int(5_000).describe(
     'Points that one operation may cost, by @cost and @listSize; 0 = no limit.',
   ),
@@ -229,6 +236,7 @@ export interface RouterConfig {
   sockets: SocketLimits;
   /** What is kept of subgraphs' answers; null: nothing. */
   cache: { bytesMax: number; maxAgeMax: number; defaultMaxAge: number; redisTimeoutMs: number } | null;
+  trustedDocuments: { file: string | null; mode: TrustMode };
   cost: CostLimits;
   drainDelayMs: number;
 }
@@ -255,6 +263,7 @@ export function readRouterConfig(env: NodeJS.ProcessEnv): RouterConfig {
   const problems = [
     ...cookieProblems(values),
     ...supergraphProblems(values),
+    ...trustProblems(values),
     ...timeoutsOf(values.ROUTER_SUBGRAPH_TIMEOUTS_MS).problems,
   ];
   if (problems.length > 0) throw new ConfigError('router', problems);
@@ -318,6 +327,12 @@ function cookieProblems(values: Values): string[] {
       : []),
     ...(values.ROUTER_ANONYMOUS ? ['ROUTER_COOKIES: a router without accounts has no cookies'] : []),
   ];
+}
+
+function trustProblems(values: Values): string[] {
+  const mode = values.ROUTER_TRUSTED_DOCUMENTS;
+  const isMissing = mode !== 'off' && values.ROUTER_TRUSTED_DOCUMENTS_FILE === '';
+  return isMissing ? [`ROUTER_TRUSTED_DOCUMENTS_FILE: required by ROUTER_TRUSTED_DOCUMENTS=${mode}`] : [];
 }
 
 function supergraphProblems({ ROUTER_SUPERGRAPH_URL: url }: Values): string[] {
@@ -392,6 +407,10 @@ function servingOf(values: Values) {
     },
     cost: costLimitsOf(values),
     cache: cacheOf(values),
+    trustedDocuments: {
+      file: values.ROUTER_TRUSTED_DOCUMENTS_FILE || null,
+      mode: values.ROUTER_TRUSTED_DOCUMENTS,
+    },
     drainDelayMs: values.ROUTER_DRAIN_DELAY_MS,
   };
 }

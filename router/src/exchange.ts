@@ -23,6 +23,8 @@ export interface OperationParams {
   operationName: string | undefined;
   variables: Record<string, unknown>;
   extensions: Record<string, unknown>;
+  /** The id of a registered document, in place of its text. */
+  documentId?: string | undefined;
 }
 
 /** The HTTP half of an exchange; absent on sockets. */

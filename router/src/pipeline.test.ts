@@ -42,6 +42,7 @@ describe('the pipeline', () => {
       'body-limits',
       'authenticate',
       'admit',
+      'trusted-documents',
       'persisted-queries',
       'operation-limits',
       'parse-validate',

@@ -25,6 +25,7 @@ import type { Flights } from './gateway/flights.ts';
 import { createPersistedDocuments, type PersistedDocuments } from './gateway/persisted-documents.ts';
 import type { SubgraphAnswer, SubgraphCall } from './gateway/subgraph-calls.ts';
 import type { Supergraph } from './gateway/supergraph.ts';
+import type { TrustedDocuments } from './gateway/trusted-documents.ts';
 import { createPolicies, type PolicyHook } from './policies.ts';
 import { createAccessDirectives } from './stages/access-directives.ts';
 import { createAccessLog } from './stages/access-log.ts';
@@ -52,6 +53,7 @@ import { createRetry } from './stages/retry.ts';
 import { createSetCookies } from './stages/set-cookies.ts';
 import { createShareInFlight } from './stages/share-in-flight.ts';
 import { createContextSigner, createSignContext } from './stages/sign-context.ts';
+import { createTrustedDocumentsStage } from './stages/trusted-documents.ts';
 import type { StandardPath } from './standard-path.ts';
 import type { AccessToken, TokenVerifier } from './tokens.ts';
 
@@ -92,6 +94,8 @@ export interface PipelineDeps {
   buckets?: Buckets;
   /** Counts the calls of organisations; absent: they are not counted. */
   calls?: CallCounter | undefined;
+  /** Documents that were registered; absent: none. */
+  trusted?: Pick<TrustedDocuments, 'find' | 'has'> | null;
   /** Texts by their hash, shared with the standard path; absent: the stages keep their own. */
   persisted?: PersistedDocuments;
   /** Absent where nothing comes over HTTP. */
@@ -109,6 +113,7 @@ export function requestStages({
   redis,
   calls,
   persisted,
+  trusted,
   log,
   buckets = createBuckets({ redis: null, log }),
 }: Omit<PipelineDeps, 'standardPath'>): RequestStage[] {
@@ -124,6 +129,7 @@ export function requestStages({
     createBodyLimits({ limits }),
     ...(tokens || callers ? [createAuthenticate({ tokens, callers: callers ?? null })] : []),
     createAdmit({ admission, redis: redis ?? null, log }),
+    createTrustedDocumentsStage({ trusted: trusted ?? null, mode: config.trustedDocuments.mode, log }),
     createPersistedQueries({ persisted: texts }),
     createOperationLimits({ limits, documents }),
     createParseValidate({ supergraph, documents, persisted: texts, introspection }),
@@ -208,6 +214,7 @@ export function createPipeline(given: PipelineDeps): Pipeline {
   const onTheWayOut = answerStages(deps);
   const at = (name: string) => stages.findIndex((stage) => stage.name === name);
   const [atOperation, atLimits, atExecute] = [at('admit') + 1, at('operation-limits'), at('execute')];
+  const atTrusted = at('trusted-documents');
   const atMask = onTheWayOut.findIndex((stage) => stage.name === 'mask-errors');
   const { keyRings } = deps.config;
   const signer = keyRings ? createContextSigner({ keyRings }) : null;
@@ -250,7 +257,11 @@ export function createPipeline(given: PipelineDeps): Pipeline {
     if (early) return early;
     const { standardPath } = deps;
     if (standardPath && (exchange.params === null || standardPath.takesAll)) {
-      const limited = await standardPath.limit(exchange, () => pass(exchange, atLimits, atLimits + 1));
+      const limited = await standardPath.limit(
+        exchange,
+        async () =>
+          (await pass(exchange, atTrusted, atTrusted + 1)) ?? pass(exchange, atLimits, atLimits + 1),
+      );
       const answer = limited ?? (await standardPath.answer(exchange, answerRaw));
       if (answer) return answer;
     }

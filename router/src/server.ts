@@ -25,6 +25,7 @@ import type { LocalSubgraphs } from './gateway/local-transport.ts';
 import { createPersistedDocuments } from './gateway/persisted-documents.ts';
 import { createSupergraph, type Supergraph } from './gateway/supergraph.ts';
 import { createFileSource, createUrlSource } from './gateway/supergraph-source.ts';
+import { createTrustedDocuments, type TrustedDocuments } from './gateway/trusted-documents.ts';
 import { createValidation } from './gateway/validation.ts';
 import { createAnswerCheck, planHottest } from './gateway/warm-up.ts';
 import { createRouterHealth, type RouterHealth } from './health.ts';
@@ -80,6 +81,8 @@ interface Parts {
   /** Absent without accounts, and without Redis. */
   calls: CallCounter | null;
   buckets: Buckets;
+  /** Null: there is no manifest. */
+  trusted: TrustedDocuments | null;
   revocation: Revocation;
   /** Null: nobody is authenticated, nor a caller. */
   keySet: KeySet | null;
@@ -151,6 +154,7 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
     } else await sockets.stop();
     await parts.standardPath.stop();
     supergraph.stop();
+    parts.trusted?.stop();
     parts.revocation.stop();
     parts.keySet?.stop();
     await parts.calls?.stop();
@@ -173,6 +177,7 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
     async start() {
       try {
         await supergraph.start();
+        await parts.trusted?.start();
         await parts.standardPath.start();
         await listen(server, { name: 'router', host: config.host, port: config.port });
       } catch (error) {
@@ -234,11 +239,16 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
   const calls = redis && tokens ? createCallCounter({ redis, log }) : null;
   const buckets = createBuckets({ redis, log });
   const { introspection, persistedBytesMax } = config;
-  const persisted = createPersistedDocuments({ bytesMax: persistedBytesMax, redis, log });
+  const trusted = trustedOf(config, log);
+  const hashed = createPersistedDocuments({ bytesMax: persistedBytesMax, redis, log });
+  const persisted = trusted
+    ? { ...hashed, find: (hash: string) => trusted.find(hash) ?? hashed.find(hash) }
+    : hashed;
   const plugins = deps.plugins ?? [];
   const standardPath = createStandardPath({ supergraph, persisted, plugins, introspection, log });
   const pipeline = createPipeline({
-    ...{ config, supergraph, documents, tokens, callers, redis, buckets, persisted, standardPath, log },
+    ...{ config, supergraph, documents, tokens, callers, redis, buckets, log },
+    ...{ trusted, persisted, standardPath },
     calls: calls ?? undefined,
     policies: deps.policies,
   });
@@ -264,6 +274,7 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
     live,
     calls,
     buckets,
+    trusted,
     revocation,
     keySet: keySet ?? foreignKeys,
     supergraph,
@@ -280,6 +291,11 @@ function sourceOf(config: RouterConfig, dispatcher: Agent, log: Log) {
   if (!supergraphUrl) return { source: createFileSource(supergraphFile), pollMs: supergraphPollMs };
   const { url, copyFile, pollMs, timeoutMs } = supergraphUrl;
   return { source: createUrlSource({ url, copyFile, timeoutMs, dispatcher, log }), pollMs };
+}
+
+function trustedOf({ trustedDocuments, supergraphPollMs: pollMs }: RouterConfig, log: Log) {
+  const { file } = trustedDocuments;
+  return file === null ? null : createTrustedDocuments({ file, pollMs, log });
 }
 
 function tokensOf(

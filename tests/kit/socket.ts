@@ -17,8 +17,8 @@ export interface TestSocket {
   send(message: Frame): void;
   /** The next message for which `wanted` holds; earlier ones that do not are passed over. */
   next(wanted?: (frame: Frame) => boolean): Promise<Frame>;
-  /** Starts an operation; its messages queue under its id. `extensions` are for subgraphs, which are called by routers. */
-  subscribe(query: string, variables?: object, extensions?: object): TestSubscription;
+  /** Starts an operation; its messages queue under its id. `extensions` are for subgraphs, which are called by routers; `more` are further members. */
+  subscribe(query: string, variables?: object, extensions?: object, more?: object): TestSubscription;
   /** Cuts the connection without a word, as a lost network does. */
   cut(): void;
   closed: Promise<{ code: number; reason: string }>;
@@ -113,10 +113,10 @@ export async function openSocket(
         if (wanted(frame)) return frame;
       }
     },
-    subscribe(query, variables = {}, extensions) {
+    subscribe(query, variables = {}, extensions, more) {
       const id = `s${queues.size}-${Math.random().toString(36).slice(2, 8)}`;
       const queue = queueOf(id);
-      test.send({ type: 'subscribe', id, payload: { query, variables, extensions } });
+      test.send({ type: 'subscribe', id, payload: { query, variables, extensions, ...more } });
       const next = async <T>(): Promise<T> => {
         const frame = await take(id);
         if (frame.type !== 'next' || frame.payload.errors)

@@ -106,26 +106,29 @@ function searchOf({ search }: HttpSide, { bodyDepthMax }: BodyLimits): Record<st
 /** Null when anything is not as it should be: Apollo Server says what. */
 function wellFormedParams(body: unknown): OperationParams | null {
   if (!isRecord(body)) return null;
-  const { query, operationName, variables, extensions } = body;
+  const { query, operationName, variables, extensions, documentId } = body;
+  if (documentId != null && typeof documentId !== 'string') return null;
   if (operationName != null && typeof operationName !== 'string') return null;
   if (variables != null && !isRecord(variables)) return null;
   if (extensions != null && !isRecord(extensions)) return null;
   const isText = typeof query === 'string' && query !== '';
-  if (!isText && !(query == null && extensions?.persistedQuery)) return null;
+  if (!isText && !(query == null && (documentId || extensions?.persistedQuery))) return null;
   return {
     query: isText ? query : '',
     operationName: operationName || undefined,
     variables: variables ?? {},
     extensions: extensions ?? {},
+    ...(documentId ? { documentId } : {}),
   };
 }
 
 /** The four members of a GraphQL request, checked for a socket's message `subscribe`. */
 export function checkedParams(request: Record<string, unknown>): OperationParams {
-  const { query, operationName, variables, extensions } = request;
-  // graphql-ws has no message without a query: an empty one stands for the hash alone there.
+  const { query, operationName, variables, extensions, documentId } = request;
+  // graphql-ws has no message without a query: an empty one stands for the hash, or the id, alone there.
   const isHashAlone = !query && isRecord(extensions) && isRecord(extensions.persistedQuery);
-  if (!isHashAlone && (typeof query !== 'string' || query.trim() === '')) {
+  const isId = !query && typeof documentId === 'string' && documentId !== '';
+  if (!isHashAlone && !isId && (typeof query !== 'string' || query.trim() === '')) {
     throw new Refusal('BAD_REQUEST', 'The request must contain a non-empty string "query".');
   }
   if (operationName != null && typeof operationName !== 'string') {
@@ -138,10 +141,11 @@ export function checkedParams(request: Record<string, unknown>): OperationParams
     throw new Refusal('BAD_REQUEST', '"extensions" must be an object.');
   }
   return {
-    query: isHashAlone ? '' : String(query),
+    query: isHashAlone || isId ? '' : String(query),
     operationName: operationName || undefined,
     variables: variables ?? {},
     extensions: extensions ?? {},
+    ...(isId ? { documentId } : {}),
   };
 }
 

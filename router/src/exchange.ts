@@ -8,6 +8,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { Cancellation } from '@taskflow/kit/cancellation';
 import type { EstablishedTokens, Viewer, ViewerGroup } from '@taskflow/kit/identity';
 import type { DocumentNode, GraphQLError, GraphQLFormattedError, OperationDefinitionNode } from 'graphql';
+import { takesParts } from './accept.ts';
 import type { Caller } from './callers.ts';
 import type { Bucket } from './cost/buckets.ts';
 import type { OperationCost } from './cost/operation-cost.ts';
@@ -123,6 +124,8 @@ export interface Exchange {
   authorization: string | undefined;
   readonly http: HttpSide | null;
   readonly startedAt: number;
+  /** An answer with `@defer` may come in parts. */
+  takesParts: boolean;
   requestId: string;
   params: OperationParams | null;
   token: AccessToken | null;
@@ -173,6 +176,7 @@ export function createExchange(
     authorization: start.authorization,
     http: start.http ?? null,
     startedAt: performance.now(),
+    takesParts: start.http != null && takesParts(start.headers.accept),
     requestId: start.requestId ?? randomUUID(),
     params: start.params ?? null,
     token: null,

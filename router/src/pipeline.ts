@@ -246,6 +246,7 @@ export function createPipeline(given: PipelineDeps): Pipeline {
 
   /** The executor of the standard path: its answer is raw, and what stages add to it is there. */
   async function answerRaw(exchange: Exchange): Promise<Answer> {
+    exchange.takesParts = false; // Apollo Server takes one result of its gateway
     const answer = await operate(exchange, atOperation);
     return onTheWayOut.slice(0, atMask).reduce((passing, stage) => stage.run(exchange, passing), answer);
   }

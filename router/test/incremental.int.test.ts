@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { Answer } from '../src/exchange.ts';
 import type { DeferredPart } from '../src/execution/compiled-operation.ts';
 import { send } from '../src/http.ts';
+import { aRouter, aSupergraph, aViewer } from './fixture.ts';
 
 const ACCEPT = { accept: 'multipart/mixed;deferSpec=20220824, application/json' };
 
@@ -108,4 +109,39 @@ test('whoever takes parts alone gets an answer without any as the only one', asy
     'application/json; charset=utf-8',
     '{"data":{"me":null}}',
   ]);
+});
+
+test('the router answers @defer in parts on the hot path, by GET as well, and in one piece to everybody else', async () => {
+  const supergraph = await aSupergraph();
+  const router = await aRouter(supergraph);
+  const withPlugins = await aRouter(supergraph, undefined, { plugins: [{}] });
+  const query = '{ tasks(count: 1) { title assignee { id ... @defer { name } } } }';
+  const headers = {
+    'content-type': 'application/json',
+    authorization: `Bearer ${supergraph.tokenFor(aViewer())}`,
+  };
+  const post = (url: string, accept: string) =>
+    fetch(`${url}/graphql`, {
+      method: 'POST',
+      headers: { ...headers, accept },
+      body: JSON.stringify({ query }),
+    });
+  const get = (accept: string) =>
+    fetch(`${router.url}/graphql?${new URLSearchParams({ query })}`, { headers: { ...headers, accept } });
+
+  for (const response of [await post(router.url, ACCEPT.accept), await get(ACCEPT.accept)]) {
+    const text = await response.text();
+    expect(text).toContain('{"data":{"tasks":[{"title":"Task 0","assignee":{"id":"u0"}}]},"hasNext":true}');
+    expect(text).toContain('"incremental":[{"data":{"name":"name of u0"},"path":["tasks",0,"assignee"]}]');
+    expect(text).toMatch(/"hasNext":false\}\r\n-----\r\n$/);
+  }
+  const whole = { tasks: [{ title: 'Task 0', assignee: { id: 'u0', name: 'name of u0' } }] };
+  for (const response of [
+    await post(router.url, 'application/json'),
+    await get('application/json'),
+    await post(withPlugins.url, ACCEPT.accept),
+  ]) {
+    expect(response.headers.get('content-type')).toMatch(/^application\/json/);
+    expect(((await response.json()) as { data: object }).data).toEqual(whole);
+  }
 });

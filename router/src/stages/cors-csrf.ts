@@ -2,7 +2,7 @@
 // adds        CORS headers for allowed origins. CSRF: body-limits lets nothing on to the hot path but application/json, before which a page must ask, and streams by GET, looked at here; the rest meets Apollo Server's CSRF prevention
 // may answer  204 to a preflight · BAD_REQUEST 400 to a stream by GET that a foreign page could open without a preflight
 
-import { streamOf } from '../accept.ts';
+import { streamOf, takesParts } from '../accept.ts';
 import { type Exchange, Refusal } from '../exchange.ts';
 import type { RequestStage } from '../pipeline.ts';
 
@@ -56,7 +56,7 @@ function preflightHeaders({ headers, answerHeaders }: Exchange): Record<string, 
 
 /** Asked for by `Accept`: such a GET is none of Apollo Server's. */
 export function isStreamByGet({ http, headers }: Pick<Exchange, 'http' | 'headers'>): boolean {
-  return http?.method === 'GET' && streamOf(headers.accept) !== null;
+  return http?.method === 'GET' && (streamOf(headers.accept) !== null || takesParts(headers.accept));
 }
 
 /**

@@ -32,8 +32,12 @@ export function createExecute(): RequestStage {
       if (exchange.http) checkAccept(exchange.headers.accept);
       const { variables } = paramsOf(exchange);
       const { call } = prepared.supergraph;
-      const isInParts = exchange.http !== null && takesParts(exchange.headers.accept);
-      const result = await prepared.compiled.execute({ exchange, variables, call, takesParts: isInParts });
+      const result = await prepared.compiled.execute({
+        exchange,
+        variables,
+        call,
+        takesParts: exchange.takesParts,
+      });
       exchange.fallback = result.fallback ?? null;
       exchange.merged = result.merged ?? null;
       const body = bodyOf(result);

@@ -9,12 +9,13 @@ import {
   HttpLink,
   InMemoryCache,
 } from '@apollo/client';
+import { Defer20220824Handler } from '@apollo/client/incremental';
 import { PersistedQueryLink } from '@apollo/client/link/persisted-queries';
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
 import { createClient } from 'graphql-ws';
 import { expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
-import { CREATE, EVENTS, Inbox, type Scene, TASK, type TaskEvent } from './scene.ts';
+import { CREATE, DEFERRED, EVENTS, Inbox, type Scene, TASK, type TaskEvent } from './scene.ts';
 
 export function tryApolloClient(sceneOf: () => Promise<Scene>): void {
   test('asks, changes, and hears of it as multipart; leaving ends it at the subgraph', async () => {
@@ -87,6 +88,26 @@ export function tryApolloClient(sceneOf: () => Promise<Scene>): void {
     expect(bodies.map((body) => 'query' in body)).toEqual([false, true, false]);
   });
 
+  test('shows what comes first of an answer with @defer, and then the rest', async () => {
+    const scene = await sceneOf();
+    const client = clientOver(httpLink(scene));
+    const { id } = await scene.aTask('In parts');
+    const seen: [string, string[]][] = [];
+    await new Promise<void>((resolve, reject) => {
+      client.watchQuery<{ task: object }>({ query: gql(DEFERRED), variables: { id } }).subscribe({
+        next({ data, dataState }) {
+          if (data?.task) seen.push([dataState, Object.keys(data.task)]);
+          if (dataState === 'complete') resolve();
+        },
+        error: reject,
+      });
+    });
+    expect(seen).toEqual([
+      ['streaming', ['__typename', 'id', 'title']],
+      ['complete', ['__typename', 'id', 'title', 'creator']],
+    ]);
+  });
+
   test('hears of changes over a WebSocket', async () => {
     const scene = await sceneOf();
     const socket = createClient({
@@ -107,6 +128,7 @@ export function tryApolloClient(sceneOf: () => Promise<Scene>): void {
 function clientOver(link: ApolloLink): ApolloClient {
   const client = new ApolloClient({
     link,
+    incrementalHandler: new Defer20220824Handler(),
     cache: new InMemoryCache({
       possibleTypes: { TaskEvent: ['TaskChange', 'StreamHeartbeat', 'ResyncRequired'] },
     }),

@@ -3,7 +3,7 @@ import { createClient } from 'graphql-ws';
 import relay, { type ConcreteRequest, type Environment, type GraphQLResponse } from 'relay-runtime';
 import { expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
-import { CREATE, EVENTS, Inbox, type Scene, TASK, type TaskEvent } from './scene.ts';
+import { CREATE, DEFERRED, EVENTS, Inbox, type Scene, TASK, type TaskEvent } from './scene.ts';
 
 export function tryRelay(sceneOf: () => Promise<Scene>): void {
   test('asks, changes, and hears of it; the store has it once; leaving ends it at the subgraph', async () => {
@@ -19,6 +19,22 @@ export function tryRelay(sceneOf: () => Promise<Scene>): void {
     expect(environment.getStore().getSource().get(id)).toMatchObject({ __typename: 'Task', id, title });
     stop();
     await scene.isOver();
+  });
+
+  test('shows what comes first of an answer with @defer, and then the rest', async () => {
+    const scene = await sceneOf();
+    const { id } = await scene.aTask('In parts');
+    const environment = environmentOf(scene);
+    const seen: boolean[] = [];
+    await new Promise<void>((resolve, reject) => {
+      const operation = relay.createOperationDescriptor(DEFERRED_QUERY, { id });
+      environment.execute({ operation }).subscribe({
+        next: () => void seen.push(environment.getStore().getSource().get(id)?.creator !== undefined),
+        complete: resolve,
+        error: reject,
+      });
+    });
+    expect(seen).toEqual([false, true]);
   });
 
   test('says TOKEN_EXPIRED of an answer and of its socket, and goes on from the cursor', async () => {
@@ -50,20 +66,58 @@ function environmentOf(scene: Scene): Environment {
   });
   onTestFinished(() => void socket.dispose());
   const network = relay.Network.create(
-    async ({ text }, variables) => {
-      const response = await fetch(scene.url, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...scene.authorization() },
-        body: JSON.stringify({ query: text, variables }),
-      });
-      return (await response.json()) as GraphQLResponse;
-    },
+    ({ text }, variables) =>
+      relay.Observable.create((sink) => {
+        ask(scene, { query: text, variables }, sink.next).then(sink.complete, sink.error);
+      }),
     ({ text }, variables) =>
       relay.Observable.create((sink) =>
         socket.subscribe({ query: text ?? '', variables }, sink as Parameters<typeof socket.subscribe>[1]),
       ),
   );
   return new relay.Environment({ network, store: new relay.Store(new relay.RecordSource()) });
+}
+
+/** One answer, or one and its parts. */
+async function ask(scene: Scene, body: object, next: (response: GraphQLResponse) => void): Promise<void> {
+  const response = await fetch(scene.url, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      accept: 'multipart/mixed;deferSpec=20220824, application/json',
+      ...scene.authorization(),
+    },
+    body: JSON.stringify(body),
+  });
+  if (!response.headers.get('content-type')?.startsWith('multipart/mixed')) {
+    next((await response.json()) as GraphQLResponse);
+    return;
+  }
+  let text = '';
+  for await (const chunk of response.body ?? []) {
+    const parts = (text + new TextDecoder().decode(chunk)).split('\r\n---');
+    text = parts.pop() ?? '';
+    for (const part of parts) {
+      const json = part.split('\r\n\r\n')[1];
+      if (json) for (const answer of inRelaysWords(JSON.parse(json))) next(answer);
+    }
+  }
+}
+
+/** Relay reads each part of the draft as a response, and wants to know of the last. */
+function inRelaysWords({ incremental, hasNext, ...first }: Part): GraphQLResponse[] {
+  const is_final = !hasNext;
+  const answers = (incremental ?? [first]).map((answer, index, all) => ({
+    ...answer,
+    extensions: { is_final: is_final && index === all.length - 1 },
+  }));
+  return answers as unknown as GraphQLResponse[];
+}
+
+interface Part {
+  readonly data?: object;
+  readonly incremental?: readonly object[];
+  readonly hasNext: boolean;
 }
 
 function createTask(environment: Environment, title: string) {
@@ -125,6 +179,30 @@ function requestOf(
 const NAMED = [scalar('id'), scalar('title')];
 const TASK_QUERY = requestOf('query', TASK, 'id', [
   linked('task', 'Task', [...NAMED, linked('assignee', 'User', [scalar('id'), scalar('name')])], 'id'),
+]);
+const DEFERRED_QUERY = requestOf('query', DEFERRED, 'id', [
+  linked(
+    'task',
+    'Task',
+    [
+      scalar('__typename'),
+      ...NAMED,
+      {
+        kind: 'Defer',
+        if: null,
+        label: 'Deferred$defer$Rest',
+        selections: [
+          {
+            kind: 'InlineFragment',
+            type: 'Task',
+            abstractKey: null,
+            selections: [linked('creator', 'User', [scalar('__typename'), scalar('id'), scalar('name')])],
+          },
+        ],
+      },
+    ],
+    'id',
+  ),
 ]);
 const CREATE_MUTATION = requestOf('mutation', CREATE, 'input', [
   linked('taskCreate', 'TaskPayload', [scalar('success'), linked('task', 'Task', NAMED)], 'input'),

@@ -21,6 +21,10 @@ export interface Scene {
 }
 
 export const TASK = 'query Task($id: ID!) { task(id: $id) { id title assignee { id name } } }';
+/** The rest is the user subgraph's, and comes in a part of its own where the client takes parts. */
+export const DEFERRED = `query Deferred($id: ID!) {
+  task(id: $id) { __typename id title ... @defer(label: "Deferred$defer$Rest") { creator { __typename id name } } }
+}`;
 export const CREATE =
   'mutation Create($input: TaskCreateInput!) { taskCreate(input: $input) { success task { id title } } }';
 export const EVENTS = `subscription Events($after: String) {

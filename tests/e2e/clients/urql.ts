@@ -4,7 +4,7 @@ import { createClient } from 'graphql-ws';
 import { expect, onTestFinished, test } from 'vitest';
 import { pipe, subscribe } from 'wonka';
 import WebSocket from 'ws';
-import { CREATE, EVENTS, Inbox, type Scene, TASK, type TaskEvent } from './scene.ts';
+import { CREATE, DEFERRED, EVENTS, Inbox, type Scene, TASK, type TaskEvent } from './scene.ts';
 
 export function tryUrql(sceneOf: () => Promise<Scene>): void {
   test('asks by GET and changes by POST', async () => {
@@ -29,6 +29,29 @@ export function tryUrql(sceneOf: () => Promise<Scene>): void {
     await inbox.has(`Heard ${accept}`);
     stop();
     await scene.isOver();
+  });
+
+  test.each([
+    ['in one piece as it comes, since it names no draft of parts', undefined, 1],
+    ['part by part where it is told to name one', 'multipart/mixed;deferSpec=20220824, application/json', 2],
+  ])('takes an answer with @defer %s', async (_how, accept, count) => {
+    const scene = await sceneOf();
+    const { id } = await scene.aTask('In parts');
+    const seen: { hasNext: boolean; creator: boolean }[] = [];
+    const source = clientOf(scene, { accept }).query(DEFERRED, { id });
+    await new Promise<void>((resolve) => {
+      const take = ({ data, hasNext }: OperationResult) => {
+        seen.push({ hasNext, creator: 'creator' in data.task });
+        if (!hasNext) resolve();
+      };
+      pipe(source, subscribe(take));
+    });
+    expect(seen).toEqual(
+      [
+        { hasNext: true, creator: false },
+        { hasNext: false, creator: true },
+      ].slice(-count),
+    );
   });
 
   test('says TOKEN_EXPIRED of an answer and of a stream, which goes on from its cursor', async () => {

@@ -256,6 +256,7 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
     pipeline,
     revocation,
     epochs: calling.epochs,
+    supergraph,
     log,
     addressOf: (request) => clientAddressOf(request, config.proxyHops),
     config: {

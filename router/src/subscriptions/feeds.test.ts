@@ -26,7 +26,7 @@ function aFeed(variables: Record<string, unknown> = {}) {
   const ends: FeedEnd[] = [];
   const feed = openFeed(
     {
-      ...{ upstream, primary, variables, render: async () => '' },
+      ...{ upstream, primary, variables, render: async () => '', use() {} },
       sign: (query, used) => `${query}|${JSON.stringify(used)}`,
     },
     {

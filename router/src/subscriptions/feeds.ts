@@ -11,6 +11,7 @@
  * A feed has one listener. Where several viewers read the same, that listener is a shared feed (shared-feeds.ts).
  */
 import type { FetchNode } from '@apollo/query-planner';
+import type { PreparedOperation } from '../exchange.ts';
 import { isNews, type Placed } from './splice.ts';
 import type { SubscribePayload, Upstream, UpstreamError, UpstreamResult } from './upstream.ts';
 
@@ -44,6 +45,8 @@ export interface FeedSource {
   sign(query: string, variables: Record<string, unknown>): string | null;
   /** The payload of the frame. Never rejects. */
   render(result: UpstreamResult): Promise<string>;
+  /** From now on events are rendered by this operation, whose plan is the same. */
+  use(prepared: PreparedOperation): void;
 }
 
 export interface Feed {

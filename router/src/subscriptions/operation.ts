@@ -4,7 +4,7 @@
  *   subscribe message ──▶ exchange ──prepare──▶ query, mutation: execute, one frame
  *                                          └──▶ subscription: primary at its subgraph ──▶ one frame per event
  */
-import type { SubscriptionNode } from '@apollo/query-planner';
+import type { FetchNode, SubscriptionNode } from '@apollo/query-planner';
 import { bytesOfSubscription } from '@taskflow/kit/identity';
 import { type DocumentNode, GraphQLError, type GraphQLFormattedError, type OperationTypeNode } from 'graphql';
 import { bodyText, type Exchange, type OperationParams, paramsOf, preparedOf, Refusal } from '../exchange.ts';
@@ -16,9 +16,11 @@ import { createDelivery, type Delivery, type DeliveryLimits, type Failure } from
 import { createEventRenderer } from './events.ts';
 import { type Feed, type FeedListener, type FeedSource, openFeed } from './feeds.ts';
 import type { Gate } from './gate.ts';
+import { createMovingFeed } from './moving-feed.ts';
 import type { SharedFeeds } from './shared-feeds.ts';
 import { shareOf } from './sharing.ts';
 import { openSplicedFeed } from './spliced-feed.ts';
+import { ASK_ANEW, successionOf } from './succession.ts';
 import type { Upstream, UpstreamError } from './upstream.ts';
 
 export interface OperationDeps {
@@ -31,6 +33,8 @@ export interface OperationDeps {
   readonly sharedFeeds: SharedFeeds;
   /** An event tells that something has changed: what is read for it joins no read that began before it. */
   readonly epochs: Pick<Epochs, 'move'>;
+  /** Called with each new supergraph. Returns the way to stop listening. */
+  onSwap(listener: (next: LoadedSupergraph) => void): () => void;
   readonly limits?: Partial<DeliveryLimits>;
 }
 
@@ -131,19 +135,38 @@ function deliverAnswer({ pipeline }: OperationDeps, exchange: Exchange, sink: Fr
 /** The events of a subscription whose exchange has passed `prepare`. */
 export function deliverEvents(deps: OperationDeps, exchange: Exchange, sink: FrameSink): Delivery {
   const { pipeline, limits } = deps;
-  const own = feedSourceOf(deps, exchange);
+  // Of now: what the events of a new plan are rendered by is not what those of the old one are.
+  let current = exchange;
+  const feed = createMovingFeed((listener, after) => openFor(deps, current, listener, after));
   const delivery = createDelivery({
-    open: (listener) => openFor(deps, exchange, own, listener),
+    open: feed.open,
     write: sink.write,
     bufferedBytes: sink.bufferedBytes,
-    explain: (failure) => explain(pipeline, exchange, own.primary.serviceName, failure),
+    explain: (failure) => explain(pipeline, exchange, primaryOf(current).serviceName, failure),
     ...(limits ? { limits } : {}),
   });
+
+  function swapTo(next: LoadedSupergraph): void {
+    const how = successionOf(current, next);
+    if (how.kind === 'ended') {
+      delivery.stop(how.why);
+      return;
+    }
+    const shared = shareOf(current)?.key;
+    if (how.kind === 'same') current.prepared = how.prepared;
+    else current = { ...current, prepared: how.prepared };
+    const share = shareOf(current);
+    if (how.kind === 'another' || share?.key !== shared) {
+      if (!feed.move()) delivery.stop(ASK_ANEW);
+    } else if (share) deps.sharedFeeds.use(share.key, preparedOf(share.exchange));
+  }
+
   return {
     leave: delivery.leave,
     stop: delivery.stop,
     async run() {
-      await delivery.run();
+      const stopSwapping = deps.onSwap(swapTo);
+      await delivery.run().finally(stopSwapping);
       // Nobody reads this answer: it ends the exchange, with its line in the access log.
       await pipeline.respond(exchange, {});
     },
@@ -151,17 +174,23 @@ export function deliverEvents(deps: OperationDeps, exchange: Exchange, sink: Fra
 }
 
 /** The feed of this viewer, or that of all who read the same. */
-function openFor(deps: OperationDeps, exchange: Exchange, own: FeedSource, listener: FeedListener): Feed {
+function openFor(
+  deps: OperationDeps,
+  exchange: Exchange,
+  listener: FeedListener,
+  after: number | null,
+): Feed {
+  const own = feedSourceOf(deps, exchange);
   const share = shareOf(exchange);
-  if (!share) return openFeed(own, listener);
+  if (!share) return openFeed(own, listener, after);
   const attach = (hears: FeedListener) =>
     deps.sharedFeeds.attach(share.key, () => feedSourceOf(deps, share.exchange), hears);
-  return openSplicedFeed({ own, attach, isResuming: share.isResuming, limits: deps.limits }, listener);
+  return openSplicedFeed({ own, attach, isResuming: share.isResuming, limits: deps.limits }, listener, after);
 }
 
 function feedSourceOf({ pipeline, gate, upstreamOf, epochs }: OperationDeps, exchange: Exchange): FeedSource {
-  const { compiled, supergraph } = preparedOf(exchange);
-  const { primary } = subscriptionOf(compiled.planFor(paramsOf(exchange).variables).node);
+  const { supergraph } = preparedOf(exchange);
+  const primary = primaryOf(exchange);
   const render = createEventRenderer({ pipeline, exchange });
   return {
     upstream: upstreamOf(supergraph, primary.serviceName),
@@ -173,7 +202,16 @@ function feedSourceOf({ pipeline, gate, upstreamOf, epochs }: OperationDeps, exc
       epochs.move(tenantOf(exchange));
       return gate.run(() => render(result));
     },
+    use(prepared) {
+      exchange.prepared = prepared;
+    },
   };
+}
+
+/** The fetch whose answers the events are. */
+function primaryOf(exchange: Exchange): FetchNode {
+  const { compiled } = preparedOf(exchange);
+  return subscriptionOf(compiled.planFor(paramsOf(exchange).variables).node).primary;
 }
 
 function subscriptionOf(node: { kind: string } | undefined): SubscriptionNode {

@@ -9,6 +9,7 @@
  * the beginning. It is the feed's own first heartbeat with the cursor of now.
  */
 
+import type { PreparedOperation } from '../exchange.ts';
 import {
   type Feed,
   type FeedEnd,
@@ -22,6 +23,8 @@ import type { UpstreamResult } from './upstream.ts';
 export interface SharedFeeds {
   /** Hears the feed of this key, which `open` opens when nobody does. */
   attach(key: string, open: () => FeedSource, listener: FeedListener): Seat;
+  /** The same operation on another supergraph, with the same plan. */
+  use(key: string, prepared: PreparedOperation): void;
   status(): { feeds: number; listeners: number };
 }
 
@@ -100,6 +103,7 @@ export function createSharedFeeds(): SharedFeeds {
         leave: () => leave(key, shared, listener),
       };
     },
+    use: (key, prepared) => feeds.get(key)?.source.use(prepared),
     status() {
       let listeners = 0;
       for (const shared of feeds.values()) listeners += shared.listeners.size;

@@ -17,6 +17,7 @@ import type { StreamKind } from '../accept.ts';
 import type { Cookies } from '../cookies.ts';
 import type { Answer, Exchange } from '../exchange.ts';
 import type { LoadedSupergraph } from '../gateway/loaded-supergraph.ts';
+import type { Supergraph } from '../gateway/supergraph.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { Revocation } from '../revocation.ts';
 import type { Epochs } from '../scope.ts';
@@ -35,6 +36,7 @@ export interface SubscriptionSocketOptions {
   readonly pipeline: Pipeline;
   readonly revocation: Pick<Revocation, 'check' | 'onRevoked'>;
   readonly epochs: Pick<Epochs, 'move'>;
+  readonly supergraph: Pick<Supergraph, 'onSwap'>;
   readonly log: Log;
   /** The client's address, where the peer is a trusted proxy. */
   addressOf?(request: IncomingMessage): string;
@@ -118,6 +120,7 @@ export function createSubscriptionSocket(options: SubscriptionSocketOptions): Su
     gate,
     sharedFeeds,
     epochs: options.epochs,
+    onSwap: options.supergraph.onSwap,
     addressOf: options.addressOf ?? ((request) => request.socket.remoteAddress ?? ''),
     upstreamOf: (supergraph, subgraph) => upstreamOf(upstreams, supergraph, subgraph, log),
     seats: createSeats({ perUserMax: limits.perUserMax, perTenantMax: limits.perTenantMax }),

@@ -29,9 +29,14 @@ export interface SplicedSource {
 /** What a listener's queue holds, once more: a replay longer than that stays private. */
 const LIMITS: SpliceLimits = { eventsMax: 256, bytesMax: 1024 * 1024 };
 
-export function openSplicedFeed(source: SplicedSource, listener: FeedListener): Feed {
+/** `after`: the position to go on from, in place of what the operation says. */
+export function openSplicedFeed(
+  source: SplicedSource,
+  listener: FeedListener,
+  after: number | null = null,
+): Feed {
   const limits = { ...LIMITS, ...source.limits };
-  let last: number | null = null;
+  let last = after;
   let seat: Seat | null = null;
   let own: Feed | null = null;
   let splice: Splice<FeedEvent> | null = null;
@@ -114,7 +119,7 @@ export function openSplicedFeed(source: SplicedSource, listener: FeedListener): 
     listenAlone();
   }
 
-  if (source.isResuming) catchUp();
+  if (source.isResuming || after !== null) catchUp();
   else {
     const greeting = attach().greeting();
     if (greeting) deliver([greeting]);

@@ -24,7 +24,7 @@ import { WebSocket } from 'ws';
 import { readRouterConfig } from '../../src/config.ts';
 import { Refusal } from '../../src/exchange.ts';
 import { createCalling } from '../../src/gateway/calling.ts';
-import { loadSupergraph } from '../../src/gateway/loaded-supergraph.ts';
+import { type LoadedSupergraph, loadSupergraph } from '../../src/gateway/loaded-supergraph.ts';
 import { answerTo, exchangeOf, send } from '../../src/http.ts';
 import { createPipeline } from '../../src/pipeline.ts';
 import type { RevocationReason } from '../../src/revocation.ts';
@@ -35,7 +35,7 @@ const log = createLog({ process: 'test', level: process.env.LOG_LEVEL ?? 'silent
 const CONTEXT_KEY = 'test:0123456789012345678901234567890123456789';
 
 const LINK = `extend schema
-  @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key", "@composeDirective"])
+  @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key", "@shareable", "@composeDirective"])
   @link(url: "https://taskflow.example/shared/v1.0", import: ["@shared"])
   @composeDirective(name: "@shared")
   directive @shared(by: shared__Scope!, roles: [String!]) on FIELD_DEFINITION
@@ -57,10 +57,12 @@ const TASK_SDL = `${LINK}
   }
   type StreamHeartbeat { cursor: String! @shared(by: TENANT) }
   type ResyncRequired { cursor: String! @shared(by: TENANT) }
-  type User @key(fields: "id", resolvable: false) { id: ID! @shared(by: TENANT) }`;
+  type User @key(fields: "id", resolvable: false) { id: ID! @shared(by: TENANT) label: String @shared(by: TENANT) @shareable }`;
 const USER_SDL = `${LINK}
   type Query { me: User }
-  type User @key(fields: "id") { id: ID! @shared(by: TENANT) name: String! @shared(by: TENANT) isViewer: Boolean! }`;
+  type User @key(fields: "id") { id: ID! @shared(by: TENANT) name: String! @shared(by: TENANT) isViewer: Boolean!
+    label: String @shared(by: TENANT) @shareable }`;
+const SDL = { task: TASK_SDL, user: USER_SDL };
 
 /** What the task subgraph has to tell, in order; a stand-in for its outbox and feed. */
 export class EventLog {
@@ -138,7 +140,7 @@ function eventOf({ position, text, kind }: EventLog['events'][number]) {
     number: position,
     text,
     watchers,
-    actor: { id: 'u1' },
+    actor: { id: 'u1', label: 'Label' },
     viewerCanChange: true,
   };
 }
@@ -159,6 +161,8 @@ export interface World {
   connect(user?: string): Promise<Client>;
   /** A subscription (or what else) over HTTP, as `ada` unless said otherwise. */
   stream(accept: string, query: string, options?: StreamOptions): Promise<Stream>;
+  /** Replaces the supergraph by one that is composed of SDL files with this change. */
+  swap(change: (sdl: { task: string; user: string }) => { task: string; user: string }): Promise<void>;
 }
 
 type SocketConfig = SubscriptionSocketOptions['config'];
@@ -179,13 +183,16 @@ export async function aWorld({ sockets: limits, ...options }: WorldOptions = {})
     corsOrigins: origins,
   };
   const calling = createCalling({ config, log });
-  const supergraph = await loadSupergraph({
-    sdl: supergraphSdl(),
-    subgraphUrls: { task: `${task.url}/graphql`, user: `${user.url}/graphql` },
-    plansMax: 100,
-    call: calling.call,
-    log,
-  });
+  const load = (sdl: string) =>
+    loadSupergraph({
+      sdl,
+      subgraphUrls: { task: `${task.url}/graphql`, user: `${user.url}/graphql` },
+      plansMax: 100,
+      call: calling.call,
+      log,
+    });
+  let supergraph = await load(supergraphSdl());
+  const swaps = new Set<(next: LoadedSupergraph, previous: LoadedSupergraph) => void>();
   const revoked = new Map<string, RevocationReason>();
   const listeners = new Set<(orgId: string) => void>();
   const isAnonymous = options.isAnonymousAllowed === true;
@@ -198,6 +205,12 @@ export async function aWorld({ sockets: limits, ...options }: WorldOptions = {})
   const sockets = createSubscriptionSocket({
     pipeline,
     epochs: calling.epochs,
+    supergraph: {
+      onSwap(listener) {
+        swaps.add(listener);
+        return () => swaps.delete(listener);
+      },
+    },
     revocation: {
       check: ({ viewer }) => revoked.get(viewer.userId) ?? null,
       onRevoked(listener) {
@@ -241,6 +254,11 @@ export async function aWorld({ sockets: limits, ...options }: WorldOptions = {})
       },
     },
     token: (name, expiresInMs = 60_000) => `Bearer ${name}.${Date.now() + expiresInMs}`,
+    async swap(change) {
+      const previous = supergraph;
+      supergraph = await load(supergraphSdl(change(SDL)));
+      for (const listener of [...swaps]) listener(supergraph, previous);
+    },
     revoke(name, reason) {
       revoked.set(name, reason);
       for (const listener of listeners) listener('org1');
@@ -388,7 +406,7 @@ const USER_RESOLVERS = {
     me: (_: unknown, _args: unknown, { viewer }: RequestContext) => ({ id: viewer?.userId, name: 'Me' }),
   },
   User: {
-    __resolveReference: ({ id }: { id: string }) => ({ id, name: `Name of ${id}` }),
+    __resolveReference: ({ id }: { id: string }) => ({ id, name: `Name of ${id}`, label: 'Label' }),
     isViewer: ({ id }: { id: string }, _args: unknown, { viewer }: RequestContext) => id === viewer?.userId,
   },
 };
@@ -418,10 +436,10 @@ async function aSubgraph(
   return service;
 }
 
-function supergraphSdl(): string {
+function supergraphSdl({ task, user }: { task: string; user: string } = SDL): string {
   const composed = composeServices([
-    { name: 'task', typeDefs: parse(TASK_SDL), url: 'http://127.0.0.1:1/graphql' },
-    { name: 'user', typeDefs: parse(USER_SDL), url: 'http://127.0.0.1:2/graphql' },
+    { name: 'task', typeDefs: parse(task), url: 'http://127.0.0.1:1/graphql' },
+    { name: 'user', typeDefs: parse(user), url: 'http://127.0.0.1:2/graphql' },
   ]);
   if (!composed.supergraphSdl) throw new AggregateError(composed.errors ?? [], 'composition failed');
   return composed.supergraphSdl;

@@ -23,6 +23,7 @@ import { entityKeys } from '../execution/entity-keys.ts';
 import { createIntrospectionTexts } from '../execution/introspection.ts';
 import { createStockExecutor, quiet } from '../execution/stock.ts';
 import { type AccessRules, readAccessDirectives } from './access-directives.ts';
+import { resolvableKeysFirst } from './key-order.ts';
 import { readSharedMarks } from './shared-marks.ts';
 import type { CallSubgraph } from './subgraph-calls.ts';
 
@@ -70,7 +71,8 @@ export async function loadSupergraph(options: LoadOptions): Promise<LoadedSuperg
   // The gateway reads this when it is constructed, and would otherwise report usage to Apollo every hour.
   process.env.APOLLO_TELEMETRY_DISABLED = '1';
   const subgraphs = new Map<string, Subgraph>();
-  const { sdl, rules } = readAccessDirectives(options.sdl);
+  const { sdl: accepted, rules } = readAccessDirectives(options.sdl);
+  const sdl = resolvableKeysFirst(accepted);
   const gateway = new ApolloGateway({
     supergraphSdl: sdl,
     validateSupergraph: true,

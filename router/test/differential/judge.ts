@@ -46,6 +46,10 @@ function mutationsOf({ calls }: Executed): string[] {
   return calls.filter(({ query }) => query.startsWith('mutation')).map(({ subgraph }) => subgraph);
 }
 
+export function isSameData(one: Executed, other: Executed | null): boolean {
+  return other !== null && isEqual(one.dataText, other.dataText);
+}
+
 function isEqual(one: string | null, other: string | null): boolean {
   if (one === other) return true;
   return one !== null && other !== null && isDeepStrictEqual(JSON.parse(one), JSON.parse(other));

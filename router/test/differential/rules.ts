@@ -26,6 +26,7 @@ export interface FederationRules {
   isEntity(type: string): boolean;
   /** True for the outermost fields of any key of the type. */
   isKeyField(type: string, field: string): boolean;
+  /** Those that the subgraph resolves. */
   keysOf(subgraph: string, type: string): readonly SelectionSetNode[];
   requirementsOf(type: string, field: string): Requirements;
   /** What the subgraph itself is given for the field. */
@@ -74,7 +75,10 @@ export function federationRules({ subgraphs, full }: TestSupergraph): Federation
       for (const one of objectTypes(type)) contexts.add(`${one} ${text(directive, 'name')}`);
     if (name !== 'key') return;
     const key = fieldSet(text(directive, 'fields'));
-    keys.set(`${subgraph} ${type}`, [...(keys.get(`${subgraph} ${type}`) ?? []), key]);
+    const isResolvable = !directive.arguments?.some(
+      ({ name, value }) => name.value === 'resolvable' && value.kind === Kind.BOOLEAN && !value.value,
+    );
+    if (isResolvable) keys.set(`${subgraph} ${type}`, [...(keys.get(`${subgraph} ${type}`) ?? []), key]);
     for (const one of objectTypes(type)) {
       entities.add(one);
       for (const selection of key.selections) {

@@ -25,7 +25,7 @@ export interface Executed {
 }
 
 export interface Outcome {
-  readonly random: Omit<RandomDocument, 'traits'>;
+  readonly random: Given;
   readonly plan: QueryPlan;
   readonly isFallback: string | null;
   readonly ours: Executed;
@@ -34,11 +34,14 @@ export interface Outcome {
   readonly monolith: Executed | null;
 }
 
+type Given = Omit<RandomDocument, 'traits'>;
+
 export interface Trial {
   readonly supergraph: TestSupergraph;
   /** A valid document, or why graphql-js refuses it. */
   documentOf(recipe: Recipe): { random: RandomDocument; problem: string | null };
-  run(random: Omit<RandomDocument, 'traits'>, worldSeed: number, faults?: FaultPlan): Promise<Outcome>;
+  /** `stockPlan`: in place of the plan that ours has, with its conditions decided. */
+  run(random: Given, worldSeed: number, faults?: FaultPlan, stockPlan?: QueryPlan): Promise<Outcome>;
 }
 
 const log = createLog({ process: 'test', level: 'silent' });
@@ -117,7 +120,7 @@ export async function createTrial(supergraph: TestSupergraph): Promise<Trial> {
       const [problem] = validate(loaded.schema, random.document);
       return { random, problem: problem?.message ?? null };
     },
-    async run(random, worldSeed, faults = noFaults) {
+    async run(random, worldSeed, faults = noFaults, stockPlan) {
       const model = modelOf(worldSeed);
       const compiled = loaded.compile(random.document);
       // The same plan for both: with all conditions decided.
@@ -126,15 +129,13 @@ export async function createTrial(supergraph: TestSupergraph): Promise<Trial> {
         random,
         plan,
         ours: await runOurs(compiled, random, model, faults),
-        stock: await runStock(plan, random, model, faults),
+        stock: await runStock(stockPlan ?? plan, random, model, faults),
         isFallback: compiled.isFallback,
         monolith: faults === noFaults ? await runMonolith(random, model) : null,
       };
     },
   };
 }
-
-type Given = Omit<RandomDocument, 'traits'>;
 
 function representationsIn(variables: Record<string, unknown>): number {
   return Object.entries(variables)

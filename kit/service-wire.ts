@@ -10,19 +10,30 @@ const BODY_BYTES_MAX = 1024 * 1024 + 64 * 1024;
 /** Slow senders are cut: Node's own 300 s and 60 s let a few thousand of them hold every socket. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const HEADERS_TIMEOUT_MS = 5_000;
-/** How often Node looks for connections past these timeouts; its default of 30 s would make them 40 s. */
-const CONNECTIONS_CHECK_MS = 2_000;
+/** How often Node looks for connections past these timeouts, at most; its default of 30 s would make them 40 s. */
+const CONNECTIONS_CHECK_MS_MAX = 2_000;
 /** Longer than the 60 s at which load balancers drop an idle connection, so that they close first. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 const HEADER_BYTES_MAX = 16 * 1024;
 
-export function createHttpServer(): Server {
+export interface HttpServerLimits {
+  /** For all of a request, and for its head. */
+  requestTimeoutMs?: number;
+  headersTimeoutMs?: number;
+  headerBytesMax?: number;
+}
+
+export function createHttpServer({
+  requestTimeoutMs = REQUEST_TIMEOUT_MS,
+  headersTimeoutMs = HEADERS_TIMEOUT_MS,
+  headerBytesMax = HEADER_BYTES_MAX,
+}: HttpServerLimits = {}): Server {
   return createServer({
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
+    requestTimeout: requestTimeoutMs,
+    headersTimeout: headersTimeoutMs,
+    connectionsCheckingInterval: Math.min(CONNECTIONS_CHECK_MS_MAX, headersTimeoutMs),
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    maxHeaderSize: HEADER_BYTES_MAX,
+    maxHeaderSize: headerBytesMax,
   });
 }
 

@@ -16,6 +16,7 @@ import {
 import type { KeyRing } from '@taskflow/kit/identity';
 import type { CookieMode } from './cookies.ts';
 import type { BucketLimit } from './cost/buckets.ts';
+import type { ConnectionLimits } from './http-server.ts';
 import type { AccessMode } from './stages/access-directives.ts';
 import type { Admission } from './stages/admit.ts';
 import type { BodyLimits } from './stages/body-limits.ts';
@@ -185,6 +186,25 @@ export const variables = {
   ROUTER_BURST_S: int(10, { min: 1, max: 3_600 }).describe(
     'For how many seconds points and requests are saved up when they are not used.',
   ),
+  ROUTER_HSTS_MAX_AGE_S: int(0).describe(
+    'Seconds for which browsers are told to come by HTTPS alone; 0 = nothing is said. For routers behind TLS.',
+  ),
+  ROUTER_HEADERS_TIMEOUT_MS: int(5_000, { min: 100 }).describe(
+    'Longest wait for the head of a request; the connection is cut then.',
+  ),
+  ROUTER_REQUEST_TIMEOUT_MS: int(10_000, { min: 100 }).describe(
+    'Longest wait for a whole request, its body included.',
+  ),
+  ROUTER_HEADER_BYTES_MAX: int(16_384, { min: 1_024 }).describe('Size of the head of a request, at most.'),
+  ROUTER_REQUESTS_PER_CONNECTION_MAX: int(10_000).describe(
+    'Requests on one connection, after which it is closed; 0 = no limit.',
+  ),
+  ROUTER_CONNECTIONS_PER_ADDRESS_MAX: int(0).describe(
+    'Open connections of one address, at most; 0 = no limit, as behind a proxy.',
+  ),
+  ROUTER_DRAIN_FILE: text('').describe(
+    'While this file exists, /health/ready is 503 and everything else goes on: takes one replica out of the balancer.',
+  ),
   ROUTER_DRAIN_DELAY_MS: int(0).describe(
     'How long to go on serving after readiness turned to 503: the interval of the load balancer.',
   ),
@@ -238,6 +258,10 @@ export interface RouterConfig {
   cache: { bytesMax: number; maxAgeMax: number; defaultMaxAge: number; redisTimeoutMs: number } | null;
   trustedDocuments: { file: string | null; mode: TrustMode };
   cost: CostLimits;
+  hstsMaxAgeS: number;
+  connections: ConnectionLimits;
+  /** Null: none. */
+  drainFile: string | null;
   drainDelayMs: number;
 }
 
@@ -411,6 +435,15 @@ function servingOf(values: Values) {
       file: values.ROUTER_TRUSTED_DOCUMENTS_FILE || null,
       mode: values.ROUTER_TRUSTED_DOCUMENTS,
     },
+    hstsMaxAgeS: values.ROUTER_HSTS_MAX_AGE_S,
+    connections: {
+      headersTimeoutMs: values.ROUTER_HEADERS_TIMEOUT_MS,
+      requestTimeoutMs: values.ROUTER_REQUEST_TIMEOUT_MS,
+      headerBytesMax: values.ROUTER_HEADER_BYTES_MAX,
+      requestsPerConnectionMax: values.ROUTER_REQUESTS_PER_CONNECTION_MAX,
+      connectionsPerAddressMax: values.ROUTER_CONNECTIONS_PER_ADDRESS_MAX,
+    },
+    drainFile: values.ROUTER_DRAIN_FILE || null,
     drainDelayMs: values.ROUTER_DRAIN_DELAY_MS,
   };
 }

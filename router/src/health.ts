@@ -1,7 +1,7 @@
 // Health of the router: its supergraph, the subgraphs behind it, and Redis.
 //
 // Ready means "send me traffic": the supergraph is loaded, every subgraph has been up at least once since the start, and
-// no shutdown has begun. A subgraph that is lost later makes the answer degraded, not unready: taking every router out
+// no shutdown has begun, and no operator has taken this replica out (drained). A subgraph that is lost later makes the answer degraded, not unready: taking every router out
 // of service because notifications are down would turn a part's outage into everybody's. A router that reaches none of
 // them is cut off, and unready.
 
@@ -27,7 +27,7 @@ export interface RouterHealthReport extends HealthReport {
 export interface RouterHealth {
   report(): Promise<RouterHealthReport>;
   readiness(
-    phase: 'serving' | 'stopping',
+    phase: 'serving' | 'drained' | 'stopping',
   ): Promise<{ ready: boolean; reasons: string[]; degraded: string[] }>;
 }
 
@@ -63,7 +63,7 @@ export function createRouterHealth(deps: RouterHealthDeps): RouterHealth {
   return {
     report,
     async readiness(phase) {
-      if (phase === 'stopping') return { ready: false, reasons: ['stopping'], degraded: [] };
+      if (phase !== 'serving') return { ready: false, reasons: [phase], degraded: [] };
       const told = await report();
       const { parts } = told;
       const down = Object.entries(parts).filter(([, part]) => part.status === 'down');

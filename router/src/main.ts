@@ -58,8 +58,11 @@ function supergraphEnv(supergraph: string) {
     : { ROUTER_SUPERGRAPH_URL: '', ROUTER_SUPERGRAPH_FILE: supergraph };
 }
 
+/** SIGUSR2 takes this replica out of the balancer, and a second one gives it back. */
 function serviceOf(argv: string[]): Service {
-  return createRouter(configOf(argsOf(argv)));
+  const router = createRouter(configOf(argsOf(argv)));
+  process.on('SIGUSR2', () => router.toggleDrained());
+  return router;
 }
 
 if (process.argv.slice(2).some((arg) => arg === '--help' || arg === '-h')) {

@@ -36,6 +36,7 @@ describe('the pipeline', () => {
   it('reads in the order in which a request flows', () => {
     expect(names).toEqual([
       'request-id',
+      'security-headers',
       'access-log',
       'cors-csrf',
       'cookies',

@@ -50,6 +50,7 @@ import { createParseValidate, InvalidOperation } from './stages/parse-validate.t
 import { createPersistedQueries } from './stages/persisted-queries.ts';
 import { createRequestId } from './stages/request-id.ts';
 import { createRetry } from './stages/retry.ts';
+import { createSecurityHeaders } from './stages/security-headers.ts';
 import { createSetCookies } from './stages/set-cookies.ts';
 import { createShareInFlight } from './stages/share-in-flight.ts';
 import { createContextSigner, createSignContext } from './stages/sign-context.ts';
@@ -123,6 +124,7 @@ export function requestStages({
   const freeFields = [...limits.credentialFields, 'logout'];
   return [
     createRequestId(),
+    createSecurityHeaders(config),
     createAccessLog({ log }),
     createCorsCsrf({ origins: config.corsOrigins, hasCookies: config.cookies !== null }),
     createCookieStage({ origins: config.corsOrigins, cookies: cookiesOf(config) }),

@@ -1,8 +1,10 @@
 // The composition root of the router: builds every part, serves HTTP and WebSocket on one port, stops in order.
 //
+//   serving ◀─▶ drained: readiness 503, everything else as before (an operator's signal or file)
 //   serving ─▶ stopping: readiness 503 → (drainDelayMs) → no new connections, `connection: close` on answers
 //              → sockets told to come back elsewhere → requests in flight, ≤ 10 s → connections to subgraphs, Redis
 
+import { existsSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ApolloServerPlugin } from '@apollo/server';
@@ -10,7 +12,7 @@ import { createLive, type Live } from '@taskflow/kit/live';
 import { createLog, type Log } from '@taskflow/kit/log';
 import { createRedis, type RedisConnections } from '@taskflow/kit/redis';
 import { scalars } from '@taskflow/kit/scalars';
-import { createHttpServer, listen } from '@taskflow/kit/service-wire';
+import { listen } from '@taskflow/kit/service-wire';
 import { Agent } from 'undici';
 import { createApiKeys } from './api-keys.ts';
 import type { StandardContext } from './apollo-server.ts';
@@ -30,11 +32,13 @@ import { createValidation } from './gateway/validation.ts';
 import { createAnswerCheck, planHottest } from './gateway/warm-up.ts';
 import { createRouterHealth, type RouterHealth } from './health.ts';
 import { answerTo, clientAddressOf, exchangeOf, send, targetOf } from './http.ts';
+import { createRouterServer } from './http-server.ts';
 import { createKeySet, type KeySet } from './key-set.ts';
 import { createLanding, type DemoPeople, type Landing } from './landing/landing.ts';
 import { cookiesOf, createPipeline, GRAPHQL_PATH, type Pipeline } from './pipeline.ts';
 import type { PolicyHook } from './policies.ts';
 import { createNoRevocation, createRevocation, type Revocation } from './revocation.ts';
+import { securityHeadersOf } from './stages/security-headers.ts';
 import { createStandardPath, type StandardPath } from './standard-path.ts';
 import {
   createSubscriptionSocket,
@@ -48,6 +52,11 @@ export interface Router {
   readonly url: string;
   readonly port: number;
   readonly supergraph: Supergraph;
+  /**
+   * Makes the readiness check say 503 while everything is answered as before, and back: an operator takes this replica out
+   * of the balancer, or gives it back. True: it is out now.
+   */
+  toggleDrained(): boolean;
   /** Loads the supergraph and listens; subgraphs and Redis may come later. Once per router. */
   start(): Promise<void>;
   /** Ordered and bounded; safe to call twice, and without `start`. */
@@ -104,7 +113,9 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
   let stopping: Promise<void> | null = null;
   let port = config.port;
 
-  const server = createHttpServer();
+  const server = createRouterServer(config.connections);
+  const security = securityHeadersOf(config);
+  let isDrained = false;
   server.on('request', (request, response) => {
     inFlight.add(response);
     response.once('close', () => inFlight.delete(response));
@@ -122,7 +133,7 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
     const page = isPage ? await pageOf(pathname, request) : null;
     if (page) {
       if (phase === 'stopping') response.setHeader('connection', 'close');
-      response.writeHead(page.status, page.headers).end(page.body);
+      response.writeHead(page.status, { ...security, ...page.headers }).end(page.body);
     } else if (isGraphql) {
       const exchange = exchangeOf(request, config.proxyHops);
       response.once('close', () => {
@@ -131,7 +142,7 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
       const answer = await answerTo(exchange, response, { ...parts, streams: sockets });
       if (answer) await send(request, response, answer, phase === 'stopping');
     } else {
-      await send(request, response, NOT_FOUND, phase === 'stopping');
+      await send(request, response, { ...NOT_FOUND, headers: security }, phase === 'stopping');
     }
   }
 
@@ -140,10 +151,17 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
     if (pathname === '/health')
       return jsonPage(200, { ...(await parts.health.report()), subscriptions: countsOf(sockets.status()) });
     if (pathname === '/health/ready') {
-      const readiness = await parts.health.readiness(phase);
+      const isOut = isDrained || (config.drainFile !== null && existsSync(config.drainFile));
+      const readiness = await parts.health.readiness(phase === 'serving' && isOut ? 'drained' : phase);
       return jsonPage(readiness.ready ? 200 : 503, readiness);
     }
     return (await parts.landing?.page(request)) ?? null;
+  }
+
+  function toggleDrained(): boolean {
+    isDrained = !isDrained;
+    log.info({ isDrained }, isDrained ? 'taken out of the balancer' : 'given back to the balancer');
+    return isDrained;
   }
 
   async function stopOnce(): Promise<void> {
@@ -174,6 +192,7 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
       return port;
     },
     supergraph,
+    toggleDrained,
     async start() {
       try {
         await supergraph.start();

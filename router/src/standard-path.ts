@@ -100,10 +100,17 @@ function headerMapOf(headers: Exchange['headers']): HeaderMap {
   return map;
 }
 
+const PAGE_POLICY = "frame-ancestors 'none'";
+
 function answerOf({ status, headers, body }: HTTPGraphQLResponse): Answer {
+  const isPage = headers.get('content-type')?.startsWith('text/html') ?? false;
   return {
     status: status ?? 200,
-    headers: Object.fromEntries(headers),
+    // A landing page of a plugin runs scripts of its own.
+    headers: {
+      ...Object.fromEntries(headers),
+      ...(isPage ? { 'content-security-policy': PAGE_POLICY } : {}),
+    },
     body: null,
     written: body.kind === 'complete' ? body.string : body.asyncIterator,
   };

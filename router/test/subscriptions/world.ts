@@ -322,6 +322,24 @@ export class Stream {
     return this.text;
   }
 
+  /** The next part that is there whole, whichever way it is written; null when the stream is over without one. */
+  async nextPart(): Promise<string | null> {
+    const boundary = this.headers['content-type']?.startsWith('multipart') ? '\r\n--graphql' : '\n\n';
+    const isOver = () => this.response.readableEnded || this.response.destroyed;
+    for (;;) {
+      const at = this.text.indexOf(boundary);
+      if (at !== -1) {
+        const part = this.text.slice(0, at);
+        this.text = this.text.slice(at + boundary.length);
+        return part;
+      }
+      const piece = this.response.read() as string | null;
+      if (piece !== null) this.text += piece;
+      else if (isOver()) return null;
+      else await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+
   /** Everything up to its end. */
   async end(): Promise<string> {
     const pieces = [this.text];

@@ -17,7 +17,7 @@ import {
   parse,
   validate,
 } from 'graphql';
-import { type Context, handleProtocols, makeServer, type SubscribeMessage } from 'graphql-ws';
+import { handleProtocols, makeServer, type SubscribeMessage } from 'graphql-ws';
 import { LRUCache } from 'lru-cache';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { toClientError } from './errors.ts';
@@ -33,6 +33,11 @@ import {
   unauthenticated,
 } from './service-context.ts';
 import type { ObservedRequest } from './service-http.ts';
+import {
+  createLocalStreams,
+  type LocalListener,
+  type LocalSubscribePayload,
+} from './service-local-stream.ts';
 import { openStream, type StreamArgs } from './service-stream.ts';
 
 /** The largest operation the router forwards (1 MB, as over HTTP). */
@@ -45,8 +50,13 @@ const CLOSE_GOING_AWAY = 1001;
 /** Distinct documents: a router sends one per subscription that its clients wrote. */
 const DOCUMENTS_MAX = 500;
 
+/** A call in process has no address that could excuse a missing signature. */
+const IN_PROCESS: Origin = { address: undefined, isDirect: false };
+
 export interface SocketServer {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** The same without a socket, for a router in the same process. Returns the way to leave. */
+  subscribe(payload: LocalSubscribePayload, listener: LocalListener): () => void;
   /** Closes every socket with 1001, so that routers reconnect elsewhere, and waits until all are gone. */
   close(): Promise<void>;
   /** Open sockets, for health and tests. */
@@ -71,6 +81,7 @@ export function createSocketServer(options: {
   originOf(request: IncomingMessage): Origin;
 }): SocketServer {
   const { schema, gate, build, observe, originOf } = options;
+  const local = createLocalStreams();
   const documents = new LRUCache<string, DocumentNode>({ max: DOCUMENTS_MAX });
 
   function accept(caller: Caller, payload: SubscribeMessage['payload'], log: Log): Accepted {
@@ -95,11 +106,11 @@ export function createSocketServer(options: {
     };
   }
 
-  function onSubscribe(context: Context<undefined, Extra>, payload: SubscribeMessage['payload']) {
+  function onSubscribe(origin: Origin, payload: SubscribeMessage['payload']): Accepted | GraphQLError[] {
     let requestId: string | null = null;
     let log = options.log;
     try {
-      const caller = admit(gate, context.extra.origin, payload, log);
+      const caller = admit(gate, origin, payload, log);
       const { viewer } = caller.claims;
       requestId = caller.claims.requestId;
       log = log.child({ requestId, orgId: viewer?.orgId, userId: viewer?.userId });
@@ -112,7 +123,7 @@ export function createSocketServer(options: {
   }
 
   const server = makeServer<undefined, Extra>({
-    onSubscribe: (context, _id, payload) => onSubscribe(context, payload),
+    onSubscribe: ({ extra }, _id, payload) => onSubscribe(extra.origin, payload),
     subscribe: (args) => openStream(args as unknown as Accepted).catch(failedStream),
   });
   const sockets = new WebSocketServer({
@@ -128,7 +139,15 @@ export function createSocketServer(options: {
         serve(server, opened, { origin: originOf(request) }, options.log),
       );
     },
-    close: () => closeAll(sockets),
+    subscribe: (payload, listener) =>
+      local.run(async () => {
+        const accepted = onSubscribe(IN_PROCESS, payload as SubscribeMessage['payload']);
+        return Array.isArray(accepted) ? accepted : openStream(accepted);
+      }, listener),
+    close() {
+      local.close();
+      return closeAll(sockets);
+    },
     count: () => sockets.clients.size,
   };
 }

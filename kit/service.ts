@@ -30,6 +30,7 @@ import {
   type ObservedRequest,
 } from './service-http.ts';
 import { detachScalars, type LocalCall, type LocalReply } from './service-local.ts';
+import type { LocalListener, LocalSubscribePayload } from './service-local-stream.ts';
 import { createSocketServer, type SocketServer } from './service-socket.ts';
 import { createHttpServer, listen, originOf, pathOf, readBody } from './service-wire.ts';
 import { createSharedFields } from './shared.ts';
@@ -82,6 +83,8 @@ export interface GraphqlService {
   stop(): Promise<void>;
   /** A call without HTTP, for a router in the same process: the same verification, the answer as objects. */
   call(call: LocalCall): Promise<LocalReply>;
+  /** A subscription without a socket, likewise. Returns the way to leave. */
+  subscribe(payload: LocalSubscribePayload, listener: LocalListener): () => void;
 }
 
 export const GRAPHQL_PATH = '/graphql';
@@ -262,6 +265,11 @@ export function createGraphqlService(options: GraphqlServiceOptions): GraphqlSer
     call({ context, body, cancellation }) {
       if (!run || run.isClosing || run.phase === 'starting') return Promise.resolve(replyWhileClosing());
       return track(run, run.graphql.reply({ context, body, origin: IN_PROCESS, cancellation }));
+    },
+    subscribe(payload, listener) {
+      if (run && !run.isClosing && run.phase !== 'starting') return run.sockets.subscribe(payload, listener);
+      queueMicrotask(() => listener.lost());
+      return () => {};
     },
   };
 }

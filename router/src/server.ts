@@ -276,6 +276,7 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
     revocation,
     epochs: calling.epochs,
     supergraph,
+    localSubgraphs: deps.localSubgraphs,
     log,
     addressOf: (request) => clientAddressOf(request, config.proxyHops),
     config: {

@@ -4,12 +4,14 @@
 // own: values that the subgraph might still hold are copied (kit/service-local.ts).
 
 import type { LocalCall, LocalReply } from '@taskflow/kit/service-local';
+import type { LocalListener, LocalSubscribePayload } from '@taskflow/kit/service-local-stream';
 import { CallFailure } from './call-failure.ts';
 import type { SubgraphAnswer, SubgraphCall, Transport } from './subgraph-calls.ts';
 
 /** A subgraph in this process: `GraphqlService` of the kit is one. */
 export interface LocalSubgraph {
   call(call: LocalCall): Promise<LocalReply>;
+  subscribe(payload: LocalSubscribePayload, listener: LocalListener): () => void;
 }
 
 export type LocalSubgraphs = ReadonlyMap<string, LocalSubgraph>;

@@ -17,6 +17,7 @@ import type { StreamKind } from '../accept.ts';
 import type { Cookies } from '../cookies.ts';
 import type { Answer, Exchange } from '../exchange.ts';
 import type { LoadedSupergraph } from '../gateway/loaded-supergraph.ts';
+import type { LocalSubgraphs } from '../gateway/local-transport.ts';
 import type { Supergraph } from '../gateway/supergraph.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { Revocation } from '../revocation.ts';
@@ -27,6 +28,7 @@ import { CLOSE } from './close-codes.ts';
 import type { DeliveryLimits } from './delivery.ts';
 import { createGate } from './gate.ts';
 import { createHttpStreams } from './http-stream.ts';
+import { createLocalUpstream } from './local-upstream.ts';
 import { createSeats } from './seats.ts';
 import { createSession, type Iteration, type Session, type SessionDeps } from './session.ts';
 import { createSharedFeeds } from './shared-feeds.ts';
@@ -37,6 +39,8 @@ export interface SubscriptionSocketOptions {
   readonly revocation: Pick<Revocation, 'check' | 'onRevoked'>;
   readonly epochs: Pick<Epochs, 'move'>;
   readonly supergraph: Pick<Supergraph, 'onSwap'>;
+  /** Those of this process, by name: listened to without a socket. */
+  readonly localSubgraphs?: LocalSubgraphs | undefined;
   readonly log: Log;
   /** The client's address, where the peer is a trusted proxy. */
   addressOf?(request: IncomingMessage): string;
@@ -122,7 +126,7 @@ export function createSubscriptionSocket(options: SubscriptionSocketOptions): Su
     epochs: options.epochs,
     onSwap: options.supergraph.onSwap,
     addressOf: options.addressOf ?? ((request) => request.socket.remoteAddress ?? ''),
-    upstreamOf: (supergraph, subgraph) => upstreamOf(upstreams, supergraph, subgraph, log),
+    upstreamOf: (supergraph, subgraph) => upstreamOf(upstreams, supergraph, subgraph, options),
     seats: createSeats({ perUserMax: limits.perUserMax, perTenantMax: limits.perTenantMax }),
     operationSeats: createSeats({
       perUserMax: limits.operationsPerUserMax,
@@ -254,10 +258,17 @@ function protocolSocketOf(socket: WebSocket, log: Log) {
   };
 }
 
-function upstreamOf(known: Map<string, Upstream>, supergraph: LoadedSupergraph, subgraph: string, log: Log) {
+function upstreamOf(
+  known: Map<string, Upstream>,
+  supergraph: LoadedSupergraph,
+  subgraph: string,
+  { localSubgraphs, log }: Pick<SubscriptionSocketOptions, 'localSubgraphs' | 'log'>,
+): Upstream {
   const url = supergraph.subgraphs.get(subgraph)?.url;
   if (!url) throw new Error(`The supergraph has no address for ${subgraph}.`);
-  const upstream = known.get(url) ?? createUpstream({ subgraph, url, log });
+  const local = localSubgraphs?.get(subgraph);
+  const open = () => (local ? createLocalUpstream(local) : createUpstream({ subgraph, url, log }));
+  const upstream = known.get(url) ?? open();
   known.set(url, upstream);
   return upstream;
 }

@@ -25,6 +25,7 @@ import { readRouterConfig } from '../../src/config.ts';
 import { Refusal } from '../../src/exchange.ts';
 import { createCalling } from '../../src/gateway/calling.ts';
 import { type LoadedSupergraph, loadSupergraph } from '../../src/gateway/loaded-supergraph.ts';
+import type { LocalSubgraph } from '../../src/gateway/local-transport.ts';
 import { answerTo, exchangeOf, send } from '../../src/http.ts';
 import { createPipeline } from '../../src/pipeline.ts';
 import type { RevocationReason } from '../../src/revocation.ts';
@@ -151,6 +152,8 @@ export interface World {
   /** Requests that reached the subgraph `user`. */
   readonly userCalls: string[];
   readonly task: { stop(): Promise<void>; start(): Promise<void> };
+  /** The same in process. */
+  readonly local: LocalSubgraph;
   readonly user: { stop(): Promise<void> };
   readonly sockets: ReturnType<typeof createSubscriptionSocket>;
   token(user: string, expiresInMs?: number): string;
@@ -166,9 +169,17 @@ export interface World {
 }
 
 type SocketConfig = SubscriptionSocketOptions['config'];
-type WorldOptions = Partial<Omit<SocketConfig, 'sockets'>> & { sockets?: Partial<SocketConfig['sockets']> };
+type WorldOptions = Partial<Omit<SocketConfig, 'sockets'>> & {
+  sockets?: Partial<SocketConfig['sockets']>;
+  /** The router hears the subgraph `task` without a socket. */
+  isTaskLocal?: boolean;
+};
 
-export async function aWorld({ sockets: limits, ...options }: WorldOptions = {}): Promise<World> {
+export async function aWorld({
+  sockets: limits,
+  isTaskLocal,
+  ...options
+}: WorldOptions = {}): Promise<World> {
   const events = new EventLog();
   const userCalls: string[] = [];
   const taskOn = (port: number) => aSubgraph('task', TASK_SDL, taskResolvers(events), port);
@@ -192,6 +203,10 @@ export async function aWorld({ sockets: limits, ...options }: WorldOptions = {})
       log,
     });
   let supergraph = await load(supergraphSdl());
+  const local: LocalSubgraph = {
+    call: (call) => task.call(call),
+    subscribe: (payload, listener) => task.subscribe(payload, listener),
+  };
   const swaps = new Set<(next: LoadedSupergraph, previous: LoadedSupergraph) => void>();
   const revoked = new Map<string, RevocationReason>();
   const listeners = new Set<(orgId: string) => void>();
@@ -205,6 +220,7 @@ export async function aWorld({ sockets: limits, ...options }: WorldOptions = {})
   const sockets = createSubscriptionSocket({
     pipeline,
     epochs: calling.epochs,
+    ...(isTaskLocal ? { localSubgraphs: new Map([['task', local]]) } : {}),
     supergraph: {
       onSwap(listener) {
         swaps.add(listener);
@@ -247,6 +263,7 @@ export async function aWorld({ sockets: limits, ...options }: WorldOptions = {})
     userCalls,
     sockets,
     user,
+    local,
     task: {
       stop: () => task.stop(),
       async start() {

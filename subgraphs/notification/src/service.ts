@@ -120,5 +120,6 @@ export function createService(
     },
     stop: graphql.stop,
     call: graphql.call,
+    subscribe: graphql.subscribe,
   };
 }

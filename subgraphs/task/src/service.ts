@@ -92,5 +92,6 @@ export function createService(
     },
     stop: graphql.stop,
     call: graphql.call,
+    subscribe: graphql.subscribe,
   };
 }

@@ -216,5 +216,6 @@ export function createService(
     },
     stop: graphql.stop,
     call: graphql.call,
+    subscribe: graphql.subscribe,
   };
 }

@@ -19,6 +19,7 @@ import type { Log } from '@taskflow/kit/log';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { type Answer, dataOf, type Exchange } from './exchange.ts';
 import { quiet } from './execution/stock.ts';
+import { withoutSchema } from './gateway/hidden-schema.ts';
 import type { PersistedDocuments } from './gateway/persisted-documents.ts';
 import type { Supergraph } from './gateway/supergraph.ts';
 import { ERRORS_MAX, ownRules } from './gateway/validation.ts';
@@ -63,7 +64,7 @@ export function createApolloServer(deps: ApolloServerDeps): ApolloServer<Standar
     validationOptions: { maxErrors: ERRORS_MAX },
     hideSchemaDetailsFromClientErrors: !introspection,
     persistedQueries: { cache: cacheOf(persisted), ttl: null },
-    formatError: (_formatted, error) => formatted(error, log),
+    formatError: (_formatted, error) => formatted(error, introspection, log),
     stringifyResult: (result) => JSON.stringify(result),
   });
 }
@@ -124,10 +125,16 @@ function withStatus(error: GraphQLError, status: number): GraphQLError {
   });
 }
 
-function formatted(error: unknown, log: Log): GraphQLFormattedError {
+function formatted(error: unknown, introspection: boolean, log: Log): GraphQLFormattedError {
   const context = standardContext.getStore();
   if (!context) throw new Error('An error was formatted outside of a request.');
-  const told = mask(coded(error), context.exchange, log);
+  const masked = mask(coded(error), context.exchange, log);
+  const isOfSchema = ['GRAPHQL_VALIDATION_FAILED', 'BAD_USER_INPUT'].includes(
+    String(masked.extensions?.code),
+  );
+  // Without a path: it was found before anything ran, by graphql-js.
+  const isHidden = !introspection && isOfSchema && !masked.path;
+  const told = isHidden ? { ...masked, message: withoutSchema(masked.message) } : masked;
   context.sent.push(told);
   return told;
 }

@@ -91,6 +91,9 @@ export const variables = {
   ROUTER_INTROSPECTION: choice(['auto', 'true', 'false'], 'auto').describe(
     'Whether clients may read the schema; auto: in development only.',
   ),
+  ROUTER_HEALTH_DETAILS: choice(['auto', 'true', 'false'], 'auto').describe(
+    'Whether /health and /health/ready name the parts of the system and how they are; auto: in development only.',
+  ),
   ROUTER_EXPLAIN: choice(['auto', 'true', 'false'], 'auto').describe(
     'Whether the header taskflow-explain: true gets signed-in callers told how their answer came about; auto: in development only.',
   ),
@@ -236,6 +239,8 @@ export interface RouterConfig {
   /** Null: no cookie is read or written. */
   cookies: CookieMode | null;
   introspection: boolean;
+  /** Health answers name the parts of the system; without it they say whether it is well. */
+  healthDetails: boolean;
   /** Tell callers who ask how their answers came about. */
   explain: boolean;
   /** Greet people who open the router in a browser. */
@@ -397,6 +402,8 @@ function servingOf(values: Values) {
     cookies: values.ROUTER_COOKIES === 'off' ? null : values.ROUTER_COOKIES,
     introspection:
       values.ROUTER_INTROSPECTION === 'auto' ? isDevelopment : values.ROUTER_INTROSPECTION === 'true',
+    healthDetails:
+      values.ROUTER_HEALTH_DETAILS === 'auto' ? isDevelopment : values.ROUTER_HEALTH_DETAILS === 'true',
     explain: values.ROUTER_EXPLAIN === 'auto' ? isDevelopment : values.ROUTER_EXPLAIN === 'true',
     landing: isDevelopment && !values.ROUTER_ANONYMOUS,
     proxyHops: values.ROUTER_PROXY_HOPS,

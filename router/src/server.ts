@@ -148,12 +148,15 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
 
   async function pageOf(pathname: string, request: IncomingMessage) {
     if (pathname === '/health/live') return jsonPage(200, { status: 'live' });
-    if (pathname === '/health')
-      return jsonPage(200, { ...(await parts.health.report()), subscriptions: countsOf(sockets.status()) });
+    if (pathname === '/health') {
+      const report = { ...(await parts.health.report()), subscriptions: countsOf(sockets.status()) };
+      return jsonPage(200, config.healthDetails ? report : { status: report.status });
+    }
     if (pathname === '/health/ready') {
       const isOut = isDrained || (config.drainFile !== null && existsSync(config.drainFile));
       const readiness = await parts.health.readiness(phase === 'serving' && isOut ? 'drained' : phase);
-      return jsonPage(readiness.ready ? 200 : 503, readiness);
+      const told = config.healthDetails ? readiness : { ready: readiness.ready };
+      return jsonPage(readiness.ready ? 200 : 503, told);
     }
     return (await parts.landing?.page(request)) ?? null;
   }

@@ -6,6 +6,7 @@ import { type DocumentNode, GraphQLError, getOperationAST, type OperationDefinit
 import { getVariableValues } from 'graphql/execution/values.js';
 import { type Exchange, type OperationParams, paramsOf, Refusal } from '../exchange.ts';
 import type { Documents, KnownDocument } from '../gateway/documents.ts';
+import { withoutSchema } from '../gateway/hidden-schema.ts';
 import type { LoadedSupergraph } from '../gateway/loaded-supergraph.ts';
 import type { PersistedDocuments } from '../gateway/persisted-documents.ts';
 import type { Supergraph } from '../gateway/supergraph.ts';
@@ -118,7 +119,7 @@ function invalid(errors: readonly GraphQLError[], code: string, suggestNames: bo
   return new InvalidOperation(
     errors.map(
       ({ message, nodes }) =>
-        new GraphQLError(suggestNames ? message : message.replace(/ ?Did you mean .*\?$/s, ''), {
+        new GraphQLError(suggestNames ? message : withoutSchema(message), {
           ...(nodes ? { nodes } : {}),
           extensions: { code },
         }),

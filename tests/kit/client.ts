@@ -85,5 +85,8 @@ function hasRefusal(data: object): boolean {
 
 /** An answer without what differs from request to request: for comparing bytes. */
 export function bytesOf({ status, text }: Pick<Answer, 'status' | 'text'>): string {
-  return `${status} ${text.replace(/"requestId":"[^"]*"/g, '"requestId":"…"')}`;
+  const told = text
+    .replace(/"requestId":"[^"]*"/g, '"requestId":"…"')
+    .replace(/,"remaining":\d+,"resetAt":"[^"]*"/, '');
+  return `${status} ${told}`;
 }

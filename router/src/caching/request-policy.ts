@@ -5,6 +5,7 @@
 //   null       nothing, which is what becomes of every text that is not understood
 
 import {
+  type DocumentNode,
   type FieldNode,
   type FragmentDefinitionNode,
   Kind,
@@ -75,6 +76,21 @@ function wholePolicy(
 ): RequestPolicy | null {
   const lifetime = reader.ofSelection(queryType, selectionSet, undefined, new Set());
   return lifetime ? { kind: 'whole', lifetime } : null;
+}
+
+/** How long the answer to a client's operation may be kept, as a whole; null: not at all. */
+export function lifetimeOf(
+  hints: CacheHints,
+  { definitions }: DocumentNode,
+  { selectionSet }: OperationDefinitionNode,
+): Lifetime | null {
+  const fragments = new Map(
+    definitions.flatMap((one) =>
+      one.kind === Kind.FRAGMENT_DEFINITION ? [[one.name.value, one] as const] : [],
+    ),
+  );
+  const reader = createReader(hints, fragments, { defaultMaxAge: 0 });
+  return reader.ofSelection(hints.queryType, selectionSet, undefined, new Set());
 }
 
 interface PartContext {

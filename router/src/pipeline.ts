@@ -22,6 +22,7 @@ import { type Answer, type AnswerBody, type Exchange, Refusal } from './exchange
 import type { Breakers } from './gateway/breakers.ts';
 import { createDocuments, type Documents } from './gateway/documents.ts';
 import type { Flights } from './gateway/flights.ts';
+import type { OperationFlights } from './gateway/operation-flights.ts';
 import { createPersistedDocuments, type PersistedDocuments } from './gateway/persisted-documents.ts';
 import type { SubgraphAnswer, SubgraphCall } from './gateway/subgraph-calls.ts';
 import type { Supergraph } from './gateway/supergraph.ts';
@@ -101,6 +102,8 @@ export interface PipelineDeps {
   persisted?: PersistedDocuments;
   /** Absent where nothing comes over HTTP. */
   standardPath?: StandardPath | undefined;
+  /** Absent: each executes for itself, whatever others ask at the same time. */
+  operations?: OperationFlights | null;
   log: Log;
 }
 
@@ -117,6 +120,7 @@ export function requestStages({
   trusted,
   log,
   buckets = createBuckets({ redis: null, log }),
+  operations,
 }: Omit<PipelineDeps, 'standardPath'>): RequestStage[] {
   const { limits, admission, cost, introspection } = config;
   const bytesMax = config.persistedBytesMax;
@@ -139,7 +143,7 @@ export function requestStages({
     createCostCharge({ limits: cost, costs: createCosts(cost), buckets, keys: redis?.keys ?? createKeys() }),
     ...(tokens ? [createCountCalls({ calls: calls ?? createNoCallCounter(), freeFields })] : []),
     ...(config.explain ? [createExplain({ hasAccounts: tokens !== null })] : []),
-    createExecute(),
+    createExecute(operations),
   ];
 }
 

@@ -272,6 +272,7 @@ function buildParts(config: RouterConfig, deps: RouterDeps): Parts {
     ...{ config, supergraph, documents, tokens, callers, redis, buckets, log },
     ...{ trusted, persisted, standardPath },
     calls: calls ?? undefined,
+    operations: calling.operations,
     policies: deps.policies,
   });
   const sockets = createSubscriptionSocket({

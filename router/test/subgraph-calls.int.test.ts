@@ -54,6 +54,7 @@ const routerTo = (task: string, change: Partial<RouterConfig> = {}): Promise<Rou
   aRouter({ ...supergraph, urls: { ...supergraph.urls, task } }, (config) => ({ ...config, ...change }));
 
 const SLOW = '{ slow(ms: 0) }';
+const SAME_FETCH = '{ slow(ms: 0) } # another document';
 const slowOf = (answers: { body: { data: { slow: string } } }[]) => answers.map(({ body }) => body.data.slow);
 
 describe('equal reads at the same time', () => {
@@ -65,6 +66,28 @@ describe('equal reads at the same time', () => {
     expect(supergraph.calls).toHaveLength(1);
     await asking();
     expect(supergraph.calls).toHaveLength(2);
+  });
+
+  it('are executed once when the whole operation is the same', async () => {
+    const router = await aRouter(supergraph);
+    const asking = (variables: object) =>
+      ask(router, 'query($ms: Int!) { slow(ms: $ms) }', { token, variables });
+    await asking({ ms: 0 });
+    const answers = await Promise.all([200, 200, 200, 201].map((ms) => asking({ ms })));
+    expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
+    expect(new Set(answers.map(({ headers }) => headers.get('x-request-id'))).size).toBe(4);
+    expect([await joined(router), supergraph.calls.length]).toEqual([2, 3]);
+  });
+
+  it('are executed by each when the answer is not whole', async () => {
+    const hand = await byHand((_query, response, at) => at > 1 && response.end(data({ slow: 'x' })));
+    const router = await routerTo(hand.url);
+    const first = ask(router, SLOW, { token });
+    await until('the call to arrive', () => hand.asked.length === 1);
+    const second = ask(router, SLOW, { token });
+    await until('the second to join', async () => (await joined(router)) === 1);
+    hand.asked[0]?.response.end(refused('FORBIDDEN'));
+    expect([codesOf(await first), slowOf([await second])]).toEqual([['FORBIDDEN'], ['x']]);
   });
 
   it('are completed by other subgraphs each for itself', async () => {
@@ -117,7 +140,10 @@ describe('equal reads at the same time', () => {
     expect(slowOf([await before])).toEqual(['old']);
   });
 
-  it('go on when one reader leaves, and are cancelled when all have left', async () => {
+  it.each([
+    ['one operation', SLOW],
+    ['two operations with a fetch in common', SAME_FETCH],
+  ])('go on when one reader of %s leaves, and are cancelled when all have left', async (_what, text) => {
     const hand = await byHand(() => {});
     const router = await routerTo(hand.url);
     const leaving = () => {
@@ -133,8 +159,8 @@ describe('equal reads at the same time', () => {
     };
     const first = leaving();
     await until('the call to arrive', () => hand.asked.length === 1);
-    const staying = ask(router, SLOW, { token });
-    await until('the second to join', async () => (await reads(router)).shared === 1);
+    const staying = ask(router, text, { token });
+    await until('the second to join', async () => (await joined(router)) === 1);
     first.leave();
     await first.outcome;
     hand.asked[0]?.response.end(data({ slow: 'x' }));
@@ -164,13 +190,19 @@ describe('equal reads at the same time', () => {
   it('share a failure, and do not keep it', async () => {
     const hand = await byHand((_query, response, at) => at === 2 && response.end(data({ slow: 'x' })));
     const router = await routerTo(hand.url, { subgraphRetriesMax: 0 });
-    const asking = [1, 2].map(() => ask(router, SLOW, { token }));
-    await until('the second to join', async () => (await reads(router)).shared === 1);
+    const asking = [SLOW, SAME_FETCH].map((text) => ask(router, text, { token }));
+    await until('the second to join', async () => (await joined(router)) === 1);
     hand.asked[0]?.response.destroy();
     expect((await Promise.all(asking)).map(codesOf)).toEqual(Array(2).fill(['SUBGRAPH_UNAVAILABLE']));
     expect(slowOf([await ask(router, SLOW, { token })])).toEqual(['x']);
   });
 });
+
+/** How often somebody waited for what another had asked: whole operations and single calls. */
+async function joined(router: Router): Promise<number> {
+  const { shared, sharedOperations } = await reads(router);
+  return shared + sharedOperations;
+}
 
 const reads = async (router: Router) => (await send(router, {}, '/health')).body.calls.reads;
 const breakerOf = async (router: Router) => (await send(router, {}, '/health')).body.calls.breakers.task;
@@ -276,14 +308,14 @@ describe('the time of an operation', () => {
 
   it('ends all its calls, however long each might have taken', async () => {
     const { url } = await hanging();
-    const router = await routerTo(url, { operationTimeoutMs: 200, subgraphTimeoutMs: 60_000 });
+    const router = await routerTo(url, { operationTimeoutMs: 1_000, subgraphTimeoutMs: 60_000 });
     const answer = await ask(router, '{ me { name openTaskCount } }', { token });
     expect([codesOf(answer), answer.body.data.me.name]).toEqual([['TIMEOUT'], expect.any(String)]);
   });
 
   it('may be shorter for one subgraph', async () => {
     const { url } = await hanging();
-    const router = await routerTo(url, { subgraphTimeoutsMs: { task: 100 }, subgraphTimeoutMs: 60_000 });
+    const router = await routerTo(url, { subgraphTimeoutsMs: { task: 200 }, subgraphTimeoutMs: 60_000 });
     expect(codesOf(await ask(router, SLOW, { token }))).toEqual(['TIMEOUT']);
   });
 

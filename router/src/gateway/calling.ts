@@ -12,6 +12,7 @@ import { type BreakerStatus, createBreakers } from './breakers.ts';
 import { createFlights, type Flights } from './flights.ts';
 import { createHttpTransport } from './http-transport.ts';
 import { createLocalTransport, type LocalSubgraphs } from './local-transport.ts';
+import { createOperationFlights, type OperationFlights } from './operation-flights.ts';
 import { type CallSubgraph, createSubgraphCalls, type Transport } from './subgraph-calls.ts';
 
 export interface Calling {
@@ -19,6 +20,8 @@ export interface Calling {
   readonly epochs: Epochs;
   /** Null: nothing is kept. */
   readonly cache: AnswerCache | null;
+  /** Null: each executes for itself. */
+  readonly operations: OperationFlights | null;
   status(): CallingStatus;
   close(): Promise<void>;
 }
@@ -26,7 +29,8 @@ export interface Calling {
 export interface CallingStatus {
   /** By subgraph; those that were called at least once. */
   breakers: Record<string, BreakerStatus>;
-  reads: ReturnType<Flights['status']>;
+  /** Those in flight, and how many calls and whole operations were spared by waiting for another's. */
+  reads: ReturnType<Flights['status']> & { sharedOperations: number };
 }
 
 /** Below the 65 s at which subgraphs close an idle connection. */
@@ -45,7 +49,8 @@ export function createCalling(options: {
 }): Calling {
   const { config, local, redis = null, live = null, log } = options;
   const epochs = createEpochs();
-  const flights = createFlights({ epochs, isSigned: config.keyRings !== null });
+  const isSigned = config.keyRings !== null;
+  const flights = createFlights({ epochs, isSigned });
   const { subgraphConnectionsMax: connectionsMax, subgraphWaitingMax: waitingMax } = config;
   const breakers = createBreakers({
     limits: { ...config.breaker, callsMax: connectionsMax + waitingMax },
@@ -64,16 +69,18 @@ export function createCalling(options: {
     config.cache &&
     createAnswerCache({
       ...{ ...config.cache, redis, versions, log },
-      isSigned: config.keyRings !== null,
+      isSigned,
     });
   const stages = callStages({ config, cache: cache ?? undefined, flights, breakers });
+  const operations = config.isDeduplicating ? createOperationFlights({ epochs, isSigned }) : null;
   return {
     call: createSubgraphCalls({ stages, transport, epochs, log }),
     epochs,
     cache,
+    operations,
     status: () => ({
       breakers: breakers.status(),
-      reads: flights.status(),
+      reads: { ...flights.status(), sharedOperations: operations?.shared() ?? 0 },
     }),
     async close() {
       breakers.stop();

@@ -10,7 +10,6 @@
 // Who had more time than the first when it was given up asks again. Text is shared, never objects: data of other
 // subgraphs is merged into an answer in place.
 
-import { Cancellation } from '@taskflow/kit/cancellation';
 import type { Exchange } from '../exchange.ts';
 import { type Epochs, scopeKeyOf, tenantOf } from '../scope.ts';
 import { CallFailure } from './call-failure.ts';
@@ -24,11 +23,8 @@ export interface Flights {
 
 interface Flight {
   readonly call: SubgraphCall;
-  readonly cancellation: Cancellation;
-  /** Of those that joined: each is told the text, or the failure. */
+  /** Those that joined: each is told the text, or the failure. */
   joined: Passenger[] | null;
-  /** The first caller and those that joined, less those that left. */
-  waiting: number;
 }
 
 interface Passenger {
@@ -38,48 +34,38 @@ interface Passenger {
 
 /** `isSigned`: calls carry a signed context, which tells the subgraph more than the bytes. */
 export function createFlights({ epochs, isSigned }: { epochs: Epochs; isSigned: boolean }): Flights {
-  const flights = new Map<string, Flight>();
+  // By who asks whom, then by what is asked: a body may be long, and is not copied into a key.
+  const flightsOf = new Map<string, Map<string, Flight>>();
   let shared = 0;
 
-  async function lead(key: string, call: SubgraphCall, next: Transport): Promise<SubgraphAnswer> {
-    const own = call.cancellation;
-    const flight: Flight = { call, cancellation: new Cancellation(), joined: null, waiting: 1 };
-    const leave = () => left(key, flight);
-    call.cancellation = flight.cancellation;
-    flights.set(key, flight);
-    own.onCancel(leave);
+  async function lead(
+    flights: Map<string, Flight>,
+    call: SubgraphCall,
+    next: Transport,
+  ): Promise<SubgraphAnswer> {
+    const { body } = call.request;
+    const flight: Flight = { call, joined: null };
+    flights.set(body, flight);
     try {
       const answer = await next(call);
-      ended(key, flight);
+      if (flights.get(body) === flight) flights.delete(body);
       if (flight.joined) {
         const text = call.answerText ?? JSON.stringify(answer);
         for (const passenger of flight.joined) passenger.land(text);
       }
       return answer;
     } catch (error) {
-      ended(key, flight);
+      if (flights.get(body) === flight) flights.delete(body);
       for (const passenger of flight.joined ?? []) passenger.fail(error);
       throw error;
-    } finally {
-      own.offCancel(leave);
     }
   }
 
-  /** Nobody else may join a flight that is over, or that was given up. */
-  function ended(key: string, flight: Flight): void {
-    if (flights.get(key) === flight) flights.delete(key);
-  }
-
-  function left(key: string, flight: Flight): void {
-    flight.waiting--;
-    if (flight.waiting > 0) return;
-    ended(key, flight);
-    flight.cancellation.cancel();
-  }
-
-  function join(key: string, flight: Flight, call: SubgraphCall): Promise<SubgraphAnswer> {
+  /** Holds the first caller's cancellation: who leaves leaves alone, and the last one cancels the call. */
+  function join(flight: Flight, call: SubgraphCall): Promise<SubgraphAnswer> {
+    const { cancellation } = flight.call;
     shared++;
-    flight.waiting++;
+    cancellation.hold();
     return new Promise((resolve, reject) => {
       let isSettled = false;
       const settle = (): boolean => {
@@ -87,12 +73,11 @@ export function createFlights({ epochs, isSigned }: { epochs: Epochs; isSigned: 
         isSettled = true;
         clearTimeout(timer);
         call.cancellation.offCancel(cancelled);
+        cancellation.release();
         return true;
       };
       const giveUp = (failure: CallFailure) => {
-        if (!settle()) return;
-        left(key, flight);
-        reject(failure);
+        if (settle()) reject(failure);
       };
       const cancelled = () => giveUp(new CallFailure('cancelled', 'nobody waits for the answer any more'));
       // The first caller's deadline is the call's own; only one that comes sooner needs watching.
@@ -117,27 +102,38 @@ export function createFlights({ epochs, isSigned }: { epochs: Epochs; isSigned: 
   async function run(call: SubgraphCall, next: Transport): Promise<SubgraphAnswer> {
     const key = keyOf(call);
     for (;;) {
-      const flight = flights.get(key);
-      if (!flight) return lead(key, call, next);
+      let flights = flightsOf.get(key);
+      if (!flights) {
+        flights = new Map();
+        flightsOf.set(key, flights);
+      }
+      const flight = flights.get(call.request.body);
       try {
-        return await join(key, flight, call);
+        if (!flight || flight.call.cancellation.isCancelled) return await lead(flights, call, next);
+        return await join(flight, call);
       } catch (error) {
-        // Given up by, or for, somebody who had less time than this caller has.
-        const wasGivenUp = error instanceof CallFailure && error.kind === 'late';
+        // Given up for somebody who had less time than this caller has.
+        const wasGivenUp = flight && error instanceof CallFailure && error.kind === 'late';
         if (!wasGivenUp || performance.now() + AGAIN_MIN_MS > call.deadlineAt) throw error;
+      } finally {
+        if (flights.size === 0 && flightsOf.get(key) === flights) flightsOf.delete(key);
       }
     }
   }
 
-  /** In the order of what differs first. A body holds no raw line break, so that no two keys run into each other. */
-  function keyOf({ subgraph, exchange, request }: SubgraphCall): string {
+  /** Who asks whom, when. */
+  function keyOf({ subgraph, exchange }: SubgraphCall): string {
     const told = isSigned ? toldOf(exchange) : '';
-    return `${subgraph}\n${epochs.of(tenantOf(exchange))}\n${scopeKeyOf(exchange)}\n${told}\n${request.body}`;
+    return `${subgraph}\n${epochs.of(tenantOf(exchange))}\n${scopeKeyOf(exchange)}\n${told}`;
   }
 
   return {
     run: (call, next) => (isShareable(call) ? run(call, next) : next(call)),
-    status: () => ({ inFlight: flights.size, shared }),
+    status() {
+      let inFlight = 0;
+      for (const flights of flightsOf.values()) inFlight += flights.size;
+      return { inFlight, shared };
+    },
   };
 }
 
@@ -150,7 +146,7 @@ function isShareable({ request, exchange }: SubgraphCall): boolean {
 }
 
 /** What else of a request travels in the signed context, and is not only for the log. */
-function toldOf({ headers, clientAddress }: Exchange): string {
+export function toldOf({ headers, clientAddress }: Exchange): string {
   const { 'accept-language': language, 'taskflow-min-sync-id': minSyncId } = headers;
   if (language === undefined && minSyncId === undefined) return clientAddress;
   return JSON.stringify([clientAddress, language, minSyncId]);

@@ -13,6 +13,7 @@ import {
   Refusal,
 } from '../exchange.ts';
 import type { ExecutionResult } from '../execution/compiled-operation.ts';
+import type { OperationFlights } from '../gateway/operation-flights.ts';
 import type { RequestStage } from '../pipeline.ts';
 
 const NO_STREAM =
@@ -21,7 +22,8 @@ const NO_STREAM =
 const ONLY_SUBSCRIPTIONS =
   'The Accept header allows the answers of subscriptions only: add application/json.';
 
-export function createExecute(): RequestStage {
+/** `operations`: shares what several ask at the same time; absent or null: each executes for itself. */
+export function createExecute(operations?: OperationFlights | null): RequestStage {
   return {
     name: 'execute',
     async run(exchange): Promise<Answer> {
@@ -32,12 +34,8 @@ export function createExecute(): RequestStage {
       if (exchange.http) checkAccept(exchange.headers.accept);
       const { variables } = paramsOf(exchange);
       const { call } = prepared.supergraph;
-      const result = await prepared.compiled.execute({
-        exchange,
-        variables,
-        call,
-        takesParts: exchange.takesParts,
-      });
+      const run = { exchange, variables, call, takesParts: exchange.takesParts };
+      const result = await (operations ? operations.execute(run) : prepared.compiled.execute(run));
       exchange.fallback = result.fallback ?? null;
       exchange.merged = result.merged ?? null;
       const body = bodyOf(result);

@@ -177,42 +177,73 @@ function gather(
   targets: readonly JsonObject[],
   representationOf: (typename: unknown) => Representation,
 ): Gathered {
-  const byText = new Map<string, number>();
-  const byValue = new Map<Representation, Map<unknown, number>>();
+  const index = createIndex();
   const numbers: number[] = new Array(targets.length);
-  let text = '';
   let typename: unknown;
   let representation = representationOf(undefined);
-  let ofType = new Map<unknown, number>();
-
-  function numberOf(target: JsonObject): number {
-    const written = representation.write(target);
-    if (written === null) return -1;
-    const known = byText.get(written);
-    if (known !== undefined) return known;
-    text += byText.size === 0 ? written : `,${written}`;
-    byText.set(written, byText.size);
-    return byText.size - 1;
-  }
-
   for (let i = 0; i < targets.length; i++) {
     const target = targets[i] as JsonObject;
     if (target.__typename !== typename) {
       typename = target.__typename;
       representation = representationOf(typename);
-      ofType = byValue.get(representation) ?? new Map();
-      byValue.set(representation, ofType);
     }
-    // (measured) writing and hashing a text for every place was a third of an execution with 450 places of 9 entities.
-    const value = representation.by === null ? undefined : target[representation.by];
-    let number = ofType.get(value);
-    if (number === undefined) {
-      number = numberOf(target);
-      if (typeof value === 'string' || typeof value === 'number') ofType.set(value, number);
-    }
-    numbers[i] = number;
+    const { by } = representation;
+    numbers[i] =
+      by === null ? index.byText(representation, target) : index.byValues(representation, by, target);
   }
-  return { targets, numbers, text, count: byText.size };
+  const { text, count } = index.written();
+  return { targets, numbers, text, count };
+}
+
+/** Numbers representations; the same one has one number. */
+function createIndex() {
+  const texts = new Map<string, number>();
+  const values = new Map<Representation, Map<unknown, Numbered[]>>();
+  let text = '';
+  let count = 0;
+  const append = (written: string): number => {
+    text += count === 0 ? written : `,${written}`;
+    return count++;
+  };
+  return {
+    written: () => ({ text, count }),
+    byText({ write }: Representation, target: JsonObject): number {
+      const written = write(target);
+      if (written === null) return -1;
+      const number = texts.get(written) ?? append(written);
+      texts.set(written, number);
+      return number;
+    },
+    /** (measured) Writing and hashing a text for each of 450 places of 9 entities was a third of an execution. */
+    byValues(representation: Representation, by: readonly string[], target: JsonObject): number {
+      const ofType = values.get(representation) ?? new Map<unknown, Numbered[]>();
+      values.set(representation, ofType);
+      const first = target[by[0] as string];
+      const alike = ofType.get(first) ?? [];
+      for (const known of alike) if (isSame(by, known.target, target)) return known.number;
+      if (alike.length === ALIKE_MAX) return this.byText(representation, target);
+      const written = representation.write(target);
+      const number = written === null ? -1 : append(written);
+      if (alike.push({ target, number }) === 1) ofType.set(first, alike);
+      return number;
+    },
+  };
+}
+
+/** That differ in a later field only: with more, comparing costs more than texts do. */
+const ALIKE_MAX = 8;
+
+interface Numbered {
+  readonly target: JsonObject;
+  readonly number: number;
+}
+
+function isSame(by: readonly string[], one: JsonObject, other: JsonObject): boolean {
+  for (let at = 1; at < by.length; at++) {
+    const key = by[at] as string;
+    if (one[key] !== other[key]) return false;
+  }
+  return true;
 }
 
 /** One of the entity fetches that an answer is for, and the key under which it has its entities. */

@@ -22,8 +22,8 @@ type Represent = (entity: JsonObject) => string | null;
 /** Of entities of one runtime type. */
 export interface Representation {
   readonly write: Represent;
-  /** The one field that tells them apart, where it is one and plain: equal values make equal texts. */
-  readonly by: string | null;
+  /** The fields that tell them apart, where these are plain: equal values make equal texts. Null: only the text tells. */
+  readonly by: readonly string[] | null;
 }
 
 /** By runtime type. */
@@ -108,9 +108,10 @@ type WriteValue = (value: unknown) => string | null;
 function writtenDirectly({ selections }: QueryPlanInlineFragmentNode, typename: string): Representation {
   const fields = selections as readonly QueryPlanFieldNode[];
   if (!fields.some((field) => keyOf(field) === '__typename')) return NOTHING;
-  const [by, ...others] = fields.filter((field) => keyOf(field) !== '__typename');
-  const isOne = by && others.length === 0 && !by.selections && !isInherited(keyOf(by));
-  return { write: compileObject(fields, typename), by: isOne ? keyOf(by) : null };
+  const telling = fields.filter((field) => keyOf(field) !== '__typename');
+  const isPlain =
+    telling.length > 0 && telling.every((field) => !field.selections && !isInherited(keyOf(field)));
+  return { write: compileObject(fields, typename), by: isPlain ? telling.map(keyOf) : null };
 }
 
 /** `typename`: what `__typename` is written as; null: as it is. */

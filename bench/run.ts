@@ -26,6 +26,12 @@ const parts: readonly Part[] = [
     load: () => import('./latency/part.ts'),
   },
   {
+    name: 'fanout',
+    about:
+      'one change to thousands who listen to the same subscription, executed once for all or once for each',
+    load: () => import('./fanout/part.ts'),
+  },
+  {
     name: 'login',
     about: 'what refused sign-ins tell by their time',
     load: () => import('./login/part.ts'),

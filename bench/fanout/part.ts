@@ -38,7 +38,7 @@ export async function run({ dir, options, stops, say }: PartContext): Promise<Pa
           ...[once, each].map(({ name, listeners, listenersPerSecond, p50Ms, p99Ms, bytesPerConnection }) => [
             name,
             ...[whole(listeners), whole(listenersPerSecond), ms(p50Ms), ms(p99Ms)],
-            `${(bytesPerConnection / 1_000).toFixed(1)} kB`,
+            bytesPerConnection > 0 ? `${(bytesPerConnection / 1_000).toFixed(1)} kB` : '–',
           ]),
           ['once for all ÷ once for each', '', times(ratio), '', '', ''],
         ],

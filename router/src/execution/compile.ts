@@ -35,10 +35,11 @@ export interface Asked {
   readonly operationName: string;
 }
 
-/** One combination each; a document that is asked in more of them pays for planning when they change. */
+/**
+ * One combination each; a document that is asked in more of them pays for planning when they change, as if each were a
+ * document of its own. There is no number of conditions from which on the planner gets them: it is wrong with one.
+ */
 const VARIANTS_MAX = 32;
-/** With more conditions than this the combinations are not worth a plan each: the planner gets the conditions. */
-const CONDITIONS_MAX = 6;
 
 export function compileOperation(world: CompileWorld, asked: Asked): CompiledOperation {
   const { document, operationName } = asked;
@@ -67,7 +68,6 @@ export function compileOperation(world: CompileWorld, asked: Asked): CompiledOpe
   }
 
   function planOf(selecting: Selecting): QueryPlan {
-    if (conditions.size > CONDITIONS_MAX) return genericPlan();
     const decided = specialise(document, operation, selecting);
     return decided ? world.plan(decided, operationName) : { kind: 'QueryPlan' };
   }
@@ -93,7 +93,7 @@ export function compileOperation(world: CompileWorld, asked: Asked): CompiledOpe
 
   /** Null: the operation defers nothing for these variables, or nothing that is worth it. */
   function deferringFor(variables: OperationRun['variables']): DeferringVariant | null {
-    if (!hasDefer || conditions.size > CONDITIONS_MAX) return null;
+    if (!hasDefer) return null;
     const values = valuesOf(conditions, variables);
     const key = [...values.values()].join();
     const known = deferring.get(key);

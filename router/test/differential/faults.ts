@@ -62,7 +62,11 @@ export const faultPlans: fc.Arbitrary<FaultPlan> = fc.record({
     }),
     { maxLength: 1 },
   ),
-  fields: fc.uniqueArray(fc.constantFrom(...fieldFaults), { maxLength: 2 }),
+  fields: fc.oneof(
+    fc.constant<readonly FieldFault[]>([]),
+    fc.constant<readonly FieldFault[]>(['error']),
+    fc.uniqueArray(fc.constantFrom(...fieldFaults), { minLength: 1, maxLength: 2 }),
+  ),
   entities: fc.uniqueArray(fc.constantFrom(...entityFaults), { maxLength: 1 }),
   share: fc.constantFrom(0.05, 0.15, 0.4),
 });
@@ -84,11 +88,13 @@ export function entityFault({ entities, seed, share }: FaultPlan, entity: string
 }
 
 /**
- * Where the two executors have to agree about it. An object type need not be told, and the wrong name of one is believed by
- * stock and not by ours; a list or an object that stands where the other belongs is `known-answers.test.ts`.
+ * Where the two executors have to agree about it. An object type need not be told by ours, and the wrong name of one is
+ * believed by stock; a list where an object belongs is an object for stock, and null for ours.
  */
-export function isMeantFor(fault: FieldFault, type: GraphQLOutputType): boolean {
+export function isMeantFor(fault: FieldFault, type: GraphQLOutputType, isRequired: boolean): boolean {
   const named = getNamedType(type);
+  // Of a required object that is none stock makes null and sends that; ours sends nothing.
+  if (fault === 'scalar' && isRequired) return false;
   if (fault === 'typename missing' || fault === 'typename unknown') return isAbstractType(named);
   return fault === 'list' || fault === 'object' ? isLeafType(named) : true;
 }
@@ -119,11 +125,15 @@ export function spoiled(value: unknown, fault: FieldFault): unknown {
   }
 }
 
+/** Its aliases as well. */
 function retyped(value: unknown, name: string | undefined): unknown {
   if (Array.isArray(value)) return value.map((item) => retyped(item, name));
   if (!isObject(value) || !('__typename' in value)) return value;
-  const { __typename: _, ...rest } = value;
-  return name === undefined ? rest : { ...rest, __typename: name };
+  const { __typename } = value;
+  const entries = Object.entries(value).filter(([, member]) => member !== __typename || name !== undefined);
+  return Object.fromEntries(
+    entries.map(([key, member]) => [key, member === __typename ? name : member] as const),
+  );
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -201,7 +201,8 @@ function noteFault(run: Run, thing: Thing, info: GraphQLResolveInfo, args: Recor
   const position = `${thing.type} ${thing.id} ${info.fieldName} ${canonical(args)}`;
   const fault = fieldFault(run.faults, position);
   if (fault === 'error') throw new Error(`${thing.type}.${info.fieldName} failed`);
-  if (fault && isMeantFor(fault, info.returnType)) run.spoils.push({ path: pathOf(info), fault });
+  const isRequired = run.model.rules.isRequired(info.fieldName);
+  if (fault && isMeantFor(fault, info.returnType, isRequired)) run.spoils.push({ path: pathOf(info), fault });
 }
 
 function pathOf({ path }: GraphQLResolveInfo): (string | number)[] {

@@ -31,6 +31,8 @@ export interface FederationRules {
   requirementsOf(type: string, field: string): Requirements;
   /** What the subgraph itself is given for the field. */
   requirementsIn(subgraph: string, type: string, field: string): Requirements;
+  /** Whether any @requires names a field of this name. */
+  isRequired(field: string): boolean;
   isInContext(type: string, context: string): boolean;
   isOfType(type: string, condition: string): boolean;
   /** The type itself, or the object types of an interface. */
@@ -53,6 +55,7 @@ export function federationRules({ subgraphs, full }: TestSupergraph): Federation
   const interfaceObjects = new Set<string>();
   const requirements = new Map<string, Requirements>();
   const contexts = new Set<string>();
+  const requiredNames = new Set<string>();
 
   const objectTypes = (type: string): string[] => {
     const named = full.getType(type);
@@ -103,6 +106,7 @@ export function federationRules({ subgraphs, full }: TestSupergraph): Federation
       requires: requires ? fieldSet(text(requires, 'fields')) : null,
       contexts: fromContext,
     };
+    for (const [name] of requires ? text(requires, 'fields').matchAll(/\w+/g) : []) requiredNames.add(name);
     requirements.set(`${subgraph} ${type}.${field.name.value}`, found);
     for (const one of objectTypes(type)) requirements.set(`${one}.${field.name.value}`, found);
   }
@@ -126,6 +130,7 @@ export function federationRules({ subgraphs, full }: TestSupergraph): Federation
     keysOf: (subgraph, type) => keys.get(`${subgraph} ${type}`) ?? [],
     requirementsOf: (type, field) => requirements.get(`${type}.${field}`) ?? NOTHING,
     requirementsIn: (subgraph, type, field) => requirements.get(`${subgraph} ${type}.${field}`) ?? NOTHING,
+    isRequired: (field) => requiredNames.has(field),
     isInContext: (type, context) => contexts.has(`${type} ${context}`),
     isOfType: (type, condition) => {
       if (type === condition) return true;

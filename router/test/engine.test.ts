@@ -186,6 +186,13 @@ describe('an operation', () => {
     expect([text, errors[0]?.extensions?.code, calls]).toEqual([null, 'BAD_USER_INPUT', []]);
   });
 
+  it('may call a variable as the planner calls its own', async () => {
+    const query =
+      'query($representations: Int!) { products(first: $representations) { maker { rating(of: $representations) } } }';
+    const { data, errors } = await engine.ask(query, { variables: { representations: 1 } });
+    expect([data, errors]).toEqual([{ products: [{ maker: { rating: 1 } }] }, []]);
+  });
+
   it('asks for each entity once, however often it stands in the answer', async () => {
     const { data, calls } = await engine.ask('{ products(first: 10) { maker { name } } }');
     expect(data.products).toHaveLength(10);

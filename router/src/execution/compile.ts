@@ -41,7 +41,44 @@ export interface Asked {
  */
 const VARIANTS_MAX = 32;
 
-export function compileOperation(world: CompileWorld, asked: Asked): CompiledOperation {
+export function compileOperation(world: CompileWorld, client: Asked): CompiledOperation {
+  const { document, operationName } = client;
+  const alias = aliasOfReserved(document);
+  if (alias === null) return compileFree(world, client);
+  const free = compileFree(world, { document: renamed(document, alias), operationName });
+  const withAlias = (variables: OperationRun['variables']) =>
+    Object.hasOwn(variables, RESERVED) ? { ...variables, [alias]: variables[RESERVED] } : variables;
+  return {
+    ...{ kind: free.kind, rootFields: free.rootFields, plan: free.plan, isFallback: free.isFallback },
+    planFor: (variables) => free.planFor(withAlias(variables)),
+    execute: (run) => free.execute({ ...run, variables: withAlias(run.variables) }),
+  };
+}
+
+/** The planner calls the variable of an entity fetch by this name, whatever the client has called one of its own. */
+const RESERVED = 'representations';
+
+/** A name for the client's variable; null: it has none that is in the way. */
+function aliasOfReserved(document: DocumentNode): string | null {
+  const names = new Set<string>();
+  for (const definition of document.definitions) {
+    if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
+    for (const { variable } of definition.variableDefinitions ?? []) names.add(variable.name.value);
+  }
+  if (!names.has(RESERVED)) return null;
+  let alias = `${RESERVED}_`;
+  while (names.has(alias)) alias += '_';
+  return alias;
+}
+
+function renamed(document: DocumentNode, alias: string): DocumentNode {
+  return visit(document, {
+    Variable: (node) =>
+      node.name.value === RESERVED ? { ...node, name: { ...node.name, value: alias } } : undefined,
+  });
+}
+
+function compileFree(world: CompileWorld, asked: Asked): CompiledOperation {
   const { document, operationName } = asked;
   const found = getOperationAST(document, operationName || undefined);
   if (!found) throw new Error('The document has no such operation.');

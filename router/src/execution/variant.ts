@@ -46,16 +46,27 @@ export function compileVariant(world: VariantWorld, parts: VariantParts): Varian
   const root = apiSchema.getRootType(operation.operation);
   if (!root) throw new Error(`The schema has no ${operation.operation} type.`);
   const node = stepsOf(plan);
-  const reason = uncovered(node);
   const primary = plan.node?.kind === 'Subscription' ? plan.node.primary : null;
+  const compiled =
+    uncovered(node) ?? stepsOrReason(() => compileSteps({ world, primary, isTrue }, node), world);
   const fields = collectFields(selecting, root, [operation.selectionSet]);
   return {
     plan,
-    uncovered: reason,
-    steps: reason === null ? compileSteps({ world, primary, isTrue }, node) : null,
+    uncovered: typeof compiled === 'string' ? compiled : null,
+    steps: typeof compiled === 'string' ? null : compiled,
     introspections: introspectionsOf(world, document, operation, fields),
     write: objectWriter(selecting, root, [operation.selectionSet]),
   };
+}
+
+/** A plan that surprises us is a bug of ours, and no reason to refuse what the stock executor can do. */
+function stepsOrReason(compile: () => Step | null, { log }: VariantWorld): Step | null | string {
+  try {
+    return compile();
+  } catch (error) {
+    log.error({ err: error }, 'a plan could not be compiled: the stock executor runs it');
+    return 'plan not understood';
+  }
 }
 
 export function introspectionsOf(

@@ -88,7 +88,7 @@ export class EventLog {
     const { resumeAfter, viewer, reader } = context;
     this.opened.push({ viewer: viewer?.userId ?? reader?.role, resumeAfter });
     let hasBeaten = !this.beats;
-    let at = resumeAfter ?? (after === null ? this.events.length : Number(after));
+    let at = resumeAfter ?? (after === null ? this.events.length : Number(after.replace('c', '')));
     let wake = () => {};
     let isOver = false;
     const onPush = () => wake();
@@ -156,6 +156,10 @@ export interface World {
   readonly local: LocalSubgraph;
   readonly user: { stop(): Promise<void> };
   readonly sockets: ReturnType<typeof createSubscriptionSocket>;
+  /** The status of each HTTP request that was not answered by a stream. */
+  readonly answered: readonly number[];
+  /** As a lost network or a killed router does, to every client. */
+  cutAll(): void;
   token(user: string, expiresInMs?: number): string;
   revoke(user: string, reason: RevocationReason): void;
   /** A socket, not yet initialised. */
@@ -187,7 +191,7 @@ export async function aWorld({
   const taskPort = Number(new URL(task.url).port);
   const user = await aSubgraph('user', USER_SDL, USER_RESOLVERS, 0, userCalls);
   const ring = parseKeyRing(CONTEXT_KEY);
-  const origins = ['https://allowed.test'];
+  const { origins = ['https://allowed.test'] } = options;
   const config = {
     ...readRouterConfig(COSTS_OFF),
     keyRings: { task: ring, user: ring },
@@ -240,12 +244,15 @@ export async function aWorld({
   const server = createServer((request, response) => {
     const deps = { pipeline, streams: sockets };
     void answerTo(exchangeOf(request, 0), response, deps).then((answer) => {
-      if (answer) void send(request, response, answer, false);
+      if (!answer) return;
+      answered.push(answer.status);
+      void send(request, response, answer, false);
     });
   });
   server.on('upgrade', (request, socket, head) => sockets.handleUpgrade(request, socket, head));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/graphql`;
+  const answered: number[] = [];
   const clients = new Set<Client>();
   const streams = new Set<Stream>();
   onTestFinished(async () => {
@@ -270,6 +277,8 @@ export async function aWorld({
         task = await taskOn(taskPort);
       },
     },
+    answered,
+    cutAll: () => server.closeAllConnections(),
     token: (name, expiresInMs = 60_000) => `Bearer ${name}.${Date.now() + expiresInMs}`,
     async swap(change) {
       const previous = supergraph;

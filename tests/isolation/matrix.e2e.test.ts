@@ -1,4 +1,8 @@
-/** The table of `rules/`, tried: every operation × every role × ids of every kind, over HTTP and WebSocket. */
+/**
+ * The table of `rules/`, tried: every operation × every role × ids of every kind, over HTTP and WebSocket.
+ *
+ *   MATRIX_KEPT_S=60 npx vitest run tests/isolation/matrix.e2e    the same while the router keeps every answer for its caller
+ */
 import { beforeAll, expect, it } from 'vitest';
 import { lookBehind } from '../kit/behind.ts';
 import { aSupergraph } from '../kit/supergraph.ts';
@@ -9,7 +13,8 @@ import { fields, ids } from './rules/table.ts';
 let world: World;
 
 beforeAll(async () => {
-  const supergraph = await aSupergraph({ env: WIDE, isApart: true });
+  const ROUTER_CACHE_DEFAULT_MAX_AGE_S = process.env.MATRIX_KEPT_S ?? '0';
+  const supergraph = await aSupergraph({ env: { ...WIDE, ROUTER_CACHE_DEFAULT_MAX_AGE_S }, isApart: true });
   world = await aWorld(supergraph, lookBehind(supergraph));
 });
 

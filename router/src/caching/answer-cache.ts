@@ -91,13 +91,18 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
     return made;
   }
 
+  /** Whether anything of that subgraph is ever kept. */
+  function concerns({ exchange, subgraph }: SubgraphCall): boolean {
+    if (!exchange.prepared) return false;
+    return defaultMaxAge > 0 || policiesOf(exchange.prepared.supergraph).hints.subgraphs.has(subgraph);
+  }
+
   function policyOf({ exchange, request, subgraph }: SubgraphCall): RequestPolicy | null {
     const { prepared, headers } = exchange;
     if (prepared?.operation.operation !== 'query') return null;
     // Who names a point in time wants to read at least what was there then.
     if (headers['taskflow-min-sync-id'] !== undefined) return null;
     const { hints, byText } = policiesOf(prepared.supergraph);
-    if (hints.isEmpty && defaultMaxAge === 0) return null;
     const text = `${subgraph} ${request.query}`;
     const found = byText.get(text);
     if (found) return found.policy;
@@ -235,6 +240,7 @@ export function createAnswerCache(options: AnswerCacheOptions): AnswerCache {
   return {
     async answer(call, send) {
       const { exchange, subgraph, request } = call;
+      if (!concerns(call)) return send(call);
       if (!request.isRead) {
         const ended = versions.write(tenantOf(exchange), subgraph);
         const before = tenantOf(exchange);

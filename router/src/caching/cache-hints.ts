@@ -7,9 +7,9 @@
 
 import {
   type ConstDirectiveNode,
+  type DefinitionNode,
   type FieldDefinitionNode,
   Kind,
-  type NamedTypeNode,
   parse,
   type TypeNode,
   valueFromASTUntyped,
@@ -43,79 +43,96 @@ export interface CacheHints {
   readonly types: ReadonlyMap<string, HintedType>;
   /** Object types that may stand for an interface or a union. */
   possibleTypes(type: string): readonly string[];
-  /** No hint anywhere. */
-  readonly isEmpty: boolean;
+  /** Subgraphs that have something with a hint. */
+  readonly subgraphs: ReadonlySet<string>;
 }
 
 const NO_HINT: Hint = { maxAge: undefined, isPrivate: false, isInherited: false };
 
 export function readCacheHints(sdl: string): CacheHints {
   const { definitions } = parse(sdl, { noLocation: true });
-  const names = new Set(['cacheControl']);
-  const graphs = new Map<string, string>();
-  let queryType = 'Query';
-  for (const definition of definitions) {
-    if (definition.kind === Kind.SCHEMA_DEFINITION) {
-      for (const directive of definition.directives ?? [])
-        for (const name of namesLinkedBy(directive)) names.add(name);
-      const query = definition.operationTypes.find(({ operation }) => operation === 'query');
-      if (query) queryType = query.type.name.value;
-    }
-    if (definition.kind === Kind.ENUM_TYPE_DEFINITION && definition.name.value === 'join__Graph') {
-      for (const { name, directives = [] } of definition.values ?? []) {
-        const [graph] = directives.map((directive) => argumentOf(directive, 'name'));
-        graphs.set(name.value, String(graph));
-      }
-    }
-  }
+  const reader = createReader(definitions);
   const types = new Map<string, HintedType>();
   const possible = new Map<string, string[]>();
-  let isEmpty = true;
-  const hintIn = (directives: readonly ConstDirectiveNode[] = []): Hint | null => {
-    const directive = directives.find(({ name }) => names.has(name.value));
-    if (!directive) return null;
-    isEmpty = false;
-    const maxAge = argumentOf(directive, 'maxAge');
-    return {
-      maxAge: typeof maxAge === 'number' || typeof maxAge === 'string' ? Number(maxAge) : undefined,
-      isPrivate: argumentOf(directive, 'scope') === 'PRIVATE',
-      isInherited: argumentOf(directive, 'inheritMaxAge') === true,
-    };
-  };
   for (const definition of definitions) {
-    if (!('name' in definition) || !definition.name || definition.kind === Kind.DIRECTIVE_DEFINITION)
-      continue;
     const { kind } = definition;
+    if (!('name' in definition) || !definition.name || kind === Kind.DIRECTIVE_DEFINITION) continue;
     const name = definition.name.value;
-    const directives = (definition.directives ?? []) as readonly ConstDirectiveNode[];
-    const joins = directives.filter((directive) => directive.name.value === 'join__type');
-    const owners = new Set(joins.map((join) => argumentOf(join, 'graph')));
-    const fields =
-      'fields' in definition ? ((definition.fields ?? []) as readonly FieldDefinitionNode[]) : [];
-    const hint = hintIn(directives);
-    const isAbstract = kind === Kind.INTERFACE_TYPE_DEFINITION || kind === Kind.UNION_TYPE_DEFINITION;
-    types.set(name, {
-      isAbstract,
-      isComposite: isAbstract || kind === Kind.OBJECT_TYPE_DEFINITION,
-      hint: owners.size > 1 ? hiddenPart(hint) : hint,
-      fields: new Map(
-        fields.map((field) => [
-          field.name.value,
-          { type: namedTypeOf(field.type), hint: hintIn(field.directives) },
-        ]),
-      ),
-      keysOf: keysIn(joins, graphs),
-    });
-    const above = [
-      ...('interfaces' in definition ? (definition.interfaces as readonly NamedTypeNode[]) : []).map(
-        (one) => one.name.value,
-      ),
-    ];
-    if (kind === Kind.OBJECT_TYPE_DEFINITION) for (const one of above) note(possible, one, name);
+    types.set(name, reader.typeOf(definition));
+    if (kind === Kind.OBJECT_TYPE_DEFINITION)
+      for (const one of definition.interfaces ?? []) note(possible, one.name.value, name);
     if (kind === Kind.UNION_TYPE_DEFINITION)
       for (const one of definition.types ?? []) note(possible, name, one.name.value);
   }
-  return { queryType, types, isEmpty, possibleTypes: (type) => possible.get(type) ?? [] };
+  const { queryType, subgraphs } = reader;
+  return { queryType, types, subgraphs, possibleTypes: (type) => possible.get(type) ?? [] };
+}
+
+function createReader(definitions: readonly DefinitionNode[]) {
+  const schema = definitions.find((one) => one.kind === Kind.SCHEMA_DEFINITION);
+  const names = new Set(['cacheControl', ...(schema?.directives ?? []).flatMap(namesLinkedBy)]);
+  const query = schema?.operationTypes.find(({ operation }) => operation === 'query');
+  const graphs = graphsOf(definitions);
+  const subgraphs = new Set<string>();
+
+  /** `owners`: who may have written it. */
+  function hintIn(directives: readonly ConstDirectiveNode[] = [], owners: readonly string[]): Hint | null {
+    const directive = directives.find(({ name }) => names.has(name.value));
+    if (!directive) return null;
+    for (const owner of owners) subgraphs.add(owner);
+    const maxAge = argumentOf(directive, 'maxAge');
+    return {
+      maxAge: maxAge === undefined ? undefined : Number(maxAge),
+      isPrivate: argumentOf(directive, 'scope') === 'PRIVATE',
+      isInherited: argumentOf(directive, 'inheritMaxAge') === true,
+    };
+  }
+
+  const graphsIn = (directives: readonly ConstDirectiveNode[] = [], name: string): string[] =>
+    directives
+      .filter((directive) => directive.name.value === name)
+      .flatMap((directive) => graphs.get(String(argumentOf(directive, 'graph'))) ?? []);
+
+  function typeOf(definition: DefinitionNode): HintedType {
+    const { kind } = definition;
+    const directives =
+      'directives' in definition ? (definition.directives as readonly ConstDirectiveNode[]) : [];
+    const owners = [...new Set(graphsIn(directives, 'join__type'))];
+    const fields =
+      'fields' in definition ? ((definition.fields ?? []) as readonly FieldDefinitionNode[]) : [];
+    const hint = hintIn(directives, owners);
+    const isAbstract = kind === Kind.INTERFACE_TYPE_DEFINITION || kind === Kind.UNION_TYPE_DEFINITION;
+    const fieldOf = (field: FieldDefinitionNode): HintedField => {
+      const givers = graphsIn(field.directives, 'join__field');
+      return {
+        type: namedTypeOf(field.type),
+        hint: hintIn(field.directives, givers.length > 0 ? givers : owners),
+      };
+    };
+    return {
+      isAbstract,
+      isComposite: isAbstract || kind === Kind.OBJECT_TYPE_DEFINITION,
+      hint: owners.length > 1 ? hiddenPart(hint) : hint,
+      fields: new Map(fields.map((field) => [field.name.value, fieldOf(field)])),
+      keysOf: keysIn(directives, graphs),
+    };
+  }
+
+  return { queryType: query?.type.name.value ?? 'Query', subgraphs, typeOf };
+}
+
+/** Names of the subgraphs, by what the file calls them. */
+function graphsOf(definitions: readonly DefinitionNode[]): Map<string, string> {
+  const graphs = definitions.find(
+    (one) => one.kind === Kind.ENUM_TYPE_DEFINITION && one.name.value === 'join__Graph',
+  );
+  const values = graphs?.kind === Kind.ENUM_TYPE_DEFINITION ? (graphs.values ?? []) : [];
+  return new Map(
+    values.map(({ name, directives = [] }) => [
+      name.value,
+      String(directives.map((directive) => argumentOf(directive, 'name'))[0]),
+    ]),
+  );
 }
 
 /** That it is private counts, whoever wrote it. */
@@ -139,9 +156,10 @@ function namesLinkedBy(directive: ConstDirectiveNode): string[] {
   return [...(typeof as === 'string' ? [as] : []), ...aliases];
 }
 
-function keysIn(joins: readonly ConstDirectiveNode[], graphs: ReadonlyMap<string, string>) {
+function keysIn(directives: readonly ConstDirectiveNode[], graphs: ReadonlyMap<string, string>) {
   const keys = new Map<string, Set<string>>();
-  for (const join of joins) {
+  for (const join of directives) {
+    if (join.name.value !== 'join__type') continue;
     const graph = graphs.get(String(argumentOf(join, 'graph'))) ?? '';
     const key = argumentOf(join, 'key');
     const names = keys.get(graph) ?? new Set<string>();

@@ -24,6 +24,7 @@ import { createIntrospectionTexts } from '../execution/introspection.ts';
 import { createStockExecutor, quiet } from '../execution/stock.ts';
 import { type AccessRules, readAccessDirectives } from './access-directives.ts';
 import { resolvableKeysFirst } from './key-order.ts';
+import { plannerHazards } from './planner-hazards.ts';
 import { readSharedMarks } from './shared-marks.ts';
 import type { CallSubgraph } from './subgraph-calls.ts';
 
@@ -73,6 +74,7 @@ export async function loadSupergraph(options: LoadOptions): Promise<LoadedSuperg
   const subgraphs = new Map<string, Subgraph>();
   const { sdl: accepted, rules } = readAccessDirectives(options.sdl);
   const sdl = resolvableKeysFirst(accepted);
+  for (const hazard of plannerHazards(sdl)) options.log.warn({ hazard }, 'the planner may plan this wrongly');
   const gateway = new ApolloGateway({
     supergraphSdl: sdl,
     validateSupergraph: true,

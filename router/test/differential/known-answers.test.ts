@@ -8,6 +8,7 @@ import { operationFromDocument } from '@apollo/federation-internals';
 import { QueryPlanner } from '@apollo/query-planner';
 import { parse } from 'graphql';
 import { describe, expect, it } from 'vitest';
+import { plannerHazards } from '../../src/gateway/planner-hazards.ts';
 import { noFaults } from './faults.ts';
 import { isSameData } from './judge.ts';
 import { composed, type TestSupergraph } from './supergraph.ts';
@@ -226,6 +227,15 @@ describe('what the gateway package answers wrongly', () => {
       }).toEqual({ stock, ours });
     },
   );
+});
+
+describe('a supergraph that the planner is known to plan wrongly', () => {
+  it.each(known)('says so when it is loaded, and no other does: $cause', ({ subgraphs, ours }) => {
+    // Introspection and conditions are no matter of the supergraph.
+    const hazards = plannerHazards(supergraphOf(subgraphs).sdl);
+    if (ours === 'wrong') expect(hazards).not.toEqual([]);
+    else if (subgraphs !== interfaceObject) expect(hazards).toEqual([]);
+  });
 });
 
 type Random = Outcome['random'];

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { readRouterConfig } from '../src/config.ts';
 import type { Router } from '../src/server.ts';
 import { type Answered, send } from './fixture.ts';
 import { aForeignRouter, aForeignSubgraph } from './foreign.ts';
@@ -21,8 +22,8 @@ const SHOP = `extend schema
 let router: Router;
 let plugged: Router;
 
-beforeEach(async () => {
-  const shop = await aForeignSubgraph('shop', SHOP, {
+const aShop = () =>
+  aForeignSubgraph('shop', SHOP, {
     Query: {
       products: () => [{ id: 'p1', price: 7 }],
       mine: () => 'x',
@@ -33,6 +34,9 @@ beforeEach(async () => {
     },
     Mutation: { touch: () => 'touched' },
   });
+
+beforeEach(async () => {
+  const shop = await aShop();
   router = await aForeignRouter([shop]);
   plugged = await aForeignRouter([shop], { deps: { plugins: [{}] } });
 });
@@ -43,9 +47,9 @@ const post = (query: string, headers: Record<string, string> = {}, to = router):
     headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify({ query }),
   });
-const get = (query: string, headers: Record<string, string> = {}): Promise<Answered> =>
+const get = (query: string, headers: Record<string, string> = {}, to = router): Promise<Answered> =>
   send(
-    router,
+    to,
     { headers: { 'apollo-require-preflight': '1', ...headers } },
     `/graphql?${new URLSearchParams({ query })}`,
   );
@@ -71,6 +75,19 @@ describe('an answer to nobody in particular', () => {
     for (const to of [router, plugged])
       expect((await post(query, {}, to)).headers.get('cache-control')).toBe('no-store');
   });
+});
+
+it('an answer that may be kept says nothing of where the points of its caller stand, over either path', async () => {
+  const { cost } = readRouterConfig({});
+  const limited = await aForeignRouter([await aShop()], { change: (config) => ({ ...config, cost }) });
+  for (const query of ['{ products { id } }', '{ products { id } now }']) {
+    const isKept = !query.includes('now');
+    for (const answer of [await post(query, {}, limited), await get(query, {}, limited)]) {
+      expect(answer.headers.get('cache-control')?.includes('public')).toBe(isKept);
+      expect(answer.headers.has('ratelimit')).toBe(!isKept);
+      expect(answer.body.extensions).toEqual({ cost: { requested: 10, actual: 1, limit: 5_000 } });
+    }
+  }
 });
 
 it('an answer to somebody is stored by nobody, whatever the hints say', async () => {

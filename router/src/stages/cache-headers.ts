@@ -35,11 +35,15 @@ export function createCacheHeaders(): AnswerStage {
     run(exchange, answer) {
       if (!answer.body) return answer;
       const lifetime = isForAnybody(exchange, answer) ? lifetimeIn(exchange.prepared) : null;
-      const headers = lifetime && !lifetime.isPrivate ? publicHeaders(lifetime) : NOBODY;
-      return { ...answer, headers: { ...answer.headers, ...headers } };
+      if (!lifetime || lifetime.isPrivate) return { ...answer, headers: { ...answer.headers, ...NOBODY } };
+      // Where one caller stands concerns nobody else.
+      for (const name of RATE_LIMIT_HEADERS) delete exchange.answerHeaders[name];
+      return { ...answer, headers: { ...answer.headers, ...publicHeaders(lifetime) } };
     },
   };
 }
+
+const RATE_LIMIT_HEADERS = ['ratelimit', 'ratelimit-policy'];
 
 const NOBODY = { 'cache-control': 'no-store' };
 

@@ -37,7 +37,7 @@ function actualOf({ prepared, merged }: Exchange, charge: Charge, { body }: Answ
 
 /** What callers read: the operation's cost, and where their own bucket stands. */
 function tell(
-  { extensions, http, answerHeaders }: Exchange,
+  { extensions, viewer, http, answerHeaders }: Exchange,
   { requested, limit, buckets: [own] }: Charge,
   actual: number | null,
   buckets: Buckets,
@@ -47,7 +47,8 @@ function tell(
     requested: Math.min(requested, Number.MAX_SAFE_INTEGER),
     ...(actual === null ? {} : { actual }),
     ...(limit === null ? {} : { limit }),
-    ...(level
+    // A stranger's answer may be kept for others: where he stands is in headers alone, which are taken off then.
+    ...(level && viewer
       ? { remaining: level.remaining, resetAt: new Date(Date.now() + level.fullInMs).toISOString() }
       : {}),
   };

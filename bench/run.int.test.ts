@@ -8,7 +8,7 @@ import { expect, it, onTestFinished, vi } from 'vitest';
 
 const RUN = join(import.meta.dirname, 'run.ts');
 const QUICK = ['router', '--no-peers', '--operations', 'a'];
-/** Six processes start, and load the planner. */
+/** Seven processes start, and load the planner. */
 const START_TIMEOUT_MS = 60_000;
 vi.setConfig({ testTimeout: 2 * START_TIMEOUT_MS });
 
@@ -57,7 +57,7 @@ it('finds equal answers at both gateways, tells the ratios and leaves no process
   expect(router.operations.map(({ name }: { name: string }) => name)).toEqual(['a']);
   for (const { figures, ratios } of router.operations) {
     expect(figures.map(({ name }: { name: string }) => name)).toEqual([
-      ...['taskflow', 'taskflow+', 'stock', 'tuned', 'bare'],
+      ...['taskflow', 'taskflow+', 'plugged', 'stock', 'tuned', 'bare'],
     ]);
     expect(ratios.toStock).toBeGreaterThan(0);
   }
@@ -71,7 +71,7 @@ it.each(['SIGINT', 'SIGKILL'] as const)('ends every process it started when %s e
     () => (output.err.includes('operation (a)') ? gatewayPids(output.err) : null),
     START_TIMEOUT_MS,
   );
-  expect(pids.filter(isAlive)).toHaveLength(6);
+  expect(pids.filter(isAlive)).toHaveLength(7);
   const ended = once(child, 'exit');
   child.kill(signal);
   const [code] = await ended;

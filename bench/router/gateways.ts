@@ -65,6 +65,18 @@ export const kinds = {
     hasAccounts: true,
     start: startWithAccounts,
   },
+  plugged: {
+    about:
+      'TaskFlow’s router with a plugin that does nothing, hence through Apollo Server (the standard path)',
+    worlds: BOTH,
+    start: (world, port, { stops }) =>
+      startChild({
+        name: 'plugged',
+        args: ['bench/router/plugged.ts', world.file, String(port)],
+        ready: READY,
+        stops,
+      }),
+  },
   stock: {
     about: '@apollo/gateway behind @apollo/server’s `startStandaloneServer`, as their documentation has it',
     worlds: BOTH,

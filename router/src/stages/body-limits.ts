@@ -73,11 +73,13 @@ function checkCharset(contentType: string | undefined): void {
   throw new Refusal('BAD_REQUEST', 'The body must be application/json in UTF-8.', { status: 415 });
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 async function jsonOf(http: HttpSide, limits: BodyLimits): Promise<unknown> {
   const body = await http.readBody(limits.bodyBytesMax);
   checkDepth(body, limits.bodyDepthMax);
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+    return JSON.parse(utf8.decode(body));
   } catch {
     throw new Refusal('BAD_REQUEST', 'The body is not valid: Invalid JSON.');
   }

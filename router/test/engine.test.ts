@@ -309,6 +309,21 @@ describe('what a subgraph says', () => {
     ]);
   });
 
+  it('with a fault inside an entity that stands at several places is told at each of them', async () => {
+    const { data, errors } = await engine.ask('{ products(first: 2) { reviews { text stars } } }', {
+      instead: (subgraph) =>
+        subgraph === 'products'
+          ? { data: { products: [1, 2].map(() => ({ __typename: 'Product', id: '1' })) } }
+          : { data: { _entities: [{ reviews: [{ text: 5, stars: 1 }] }] } },
+    });
+    const reviews = [{ text: null, stars: 1 }];
+    expect(data).toEqual({ products: [{ reviews }, { reviews }] });
+    expect(errors.map(({ path }) => path?.join('.'))).toEqual([
+      'products.0.reviews.0.text',
+      'products.1.reviews.0.text',
+    ]);
+  });
+
   it.each([
     ['too few', { data: { _entities: [] } }],
     ['too many', { data: { _entities: [{}, {}, {}] } }],

@@ -18,14 +18,8 @@ import {
   type VariableDefinitionNode,
   visit,
 } from 'graphql';
-import {
-  type EntityFetch,
-  type Gathered,
-  type Share,
-  type Step,
-  sendEntities,
-  variablesWriter,
-} from './fetches.ts';
+import { type EntityFetch, type Share, type Step, sendEntities, variablesWriter } from './fetches.ts';
+import type { Gathered } from './gathering.ts';
 import type { Run } from './run.ts';
 import { requestMaker } from './subgraph-request.ts';
 

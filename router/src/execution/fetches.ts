@@ -8,14 +8,16 @@
 
 import type { FetchNode } from '@apollo/query-planner';
 import type { Log } from '@taskflow/kit/log';
-import { GraphQLError, type GraphQLSchema, isInterfaceType, isObjectType } from 'graphql';
+import { type GraphQLSchema, isInterfaceType, isObjectType } from 'graphql';
 import type { Subgraph } from '../gateway/loaded-supergraph.ts';
 import type { SubgraphAnswer, SubgraphRequest } from '../gateway/subgraph-calls.ts';
 import type { EntityKeys } from './entity-keys.ts';
+import { errorsIn, failed, malformed, tellEntityError, tellErrors } from './fetch-errors.ts';
+import { type Gathered, gather } from './gathering.ts';
 import { objectsAt, type PlanPath, placesOf } from './places.ts';
-import { compileRepresentations, type Representation } from './representations.ts';
-import { applyRewrites, renamedKeys } from './rewrites.ts';
-import { addError, type ResponsePath, type Run } from './run.ts';
+import { compileRepresentations } from './representations.ts';
+import { applyRewrites } from './rewrites.ts';
+import type { Run } from './run.ts';
 import { requestMaker } from './subgraph-request.ts';
 import { isObject, type JsonObject, mergeInto } from './values.ts';
 
@@ -37,9 +39,6 @@ export interface PlacedFetch {
   readonly path: PlanPath;
   readonly subgraph: Subgraph;
 }
-
-/** One error of a representation that stands at many places is told at this many of them. */
-const PLACES_MAX = 20;
 
 const NO_REWRITES: NonNullable<FetchNode['outputRewrites']> = [];
 
@@ -98,16 +97,6 @@ export function rootFetch(world: FetchWorld, at: PlacedFetch, isAnsweredByEvent:
       (error) => failed(run, at, targets, error),
     );
   };
-}
-
-/** What an entity fetch found to ask for. */
-export interface Gathered {
-  readonly targets: readonly JsonObject[];
-  /** For each target the number of its representation; -1: it has none. */
-  readonly numbers: readonly number[];
-  /** Representations, each once, as JSON text of a list without its brackets. */
-  readonly text: string;
-  readonly count: number;
 }
 
 export interface EntityFetch extends PlacedFetch {
@@ -173,79 +162,6 @@ export function entityFetch(world: FetchWorld, at: PlacedFetch): EntityFetch {
   return itself;
 }
 
-function gather(
-  targets: readonly JsonObject[],
-  representationOf: (typename: unknown) => Representation,
-): Gathered {
-  const index = createIndex();
-  const numbers: number[] = new Array(targets.length);
-  let typename: unknown;
-  let representation = representationOf(undefined);
-  for (let i = 0; i < targets.length; i++) {
-    const target = targets[i] as JsonObject;
-    if (target.__typename !== typename) {
-      typename = target.__typename;
-      representation = representationOf(typename);
-    }
-    const { by } = representation;
-    numbers[i] =
-      by === null ? index.byText(representation, target) : index.byValues(representation, by, target);
-  }
-  const { text, count } = index.written();
-  return { targets, numbers, text, count };
-}
-
-/** Numbers representations; the same one has one number. */
-function createIndex() {
-  const texts = new Map<string, number>();
-  const values = new Map<Representation, Map<unknown, Numbered[]>>();
-  let text = '';
-  let count = 0;
-  const append = (written: string): number => {
-    text += count === 0 ? written : `,${written}`;
-    return count++;
-  };
-  return {
-    written: () => ({ text, count }),
-    byText({ write }: Representation, target: JsonObject): number {
-      const written = write(target);
-      if (written === null) return -1;
-      const number = texts.get(written) ?? append(written);
-      texts.set(written, number);
-      return number;
-    },
-    /** (measured) Writing and hashing a text for each of 450 places of 9 entities was a third of an execution. */
-    byValues(representation: Representation, by: readonly string[], target: JsonObject): number {
-      const ofType = values.get(representation) ?? new Map<unknown, Numbered[]>();
-      values.set(representation, ofType);
-      const first = target[by[0] as string];
-      const alike = ofType.get(first) ?? [];
-      for (const known of alike) if (isSame(by, known.target, target)) return known.number;
-      if (alike.length === ALIKE_MAX) return this.byText(representation, target);
-      const written = representation.write(target);
-      const number = written === null ? -1 : append(written);
-      if (alike.push({ target, number }) === 1) ofType.set(first, alike);
-      return number;
-    },
-  };
-}
-
-/** That differ in a later field only: with more, comparing costs more than texts do. */
-const ALIKE_MAX = 8;
-
-interface Numbered {
-  readonly target: JsonObject;
-  readonly number: number;
-}
-
-function isSame(by: readonly string[], one: JsonObject, other: JsonObject): boolean {
-  for (let at = 1; at < by.length; at++) {
-    const key = by[at] as string;
-    if (one[key] !== other[key]) return false;
-  }
-  return true;
-}
-
 /** One of the entity fetches that an answer is for, and the key under which it has its entities. */
 export interface Share {
   readonly of: EntityFetch;
@@ -308,85 +224,4 @@ function rewriteAll(
     if (isObject(entity)) entity.__typename ??= targets[i]?.__typename;
   }
   for (const entity of entities) applyRewrites(schema, rewrites, entity);
-}
-
-type SubgraphError = NonNullable<SubgraphAnswer['errors']>[number] & { path?: unknown };
-
-/** What of an answer's errors can be one. */
-function errorsIn({ errors }: SubgraphAnswer): readonly SubgraphError[] {
-  return (errors?.filter(isObject) as readonly SubgraphError[] | undefined) ?? NO_ERRORS;
-}
-
-const NO_ERRORS: readonly SubgraphError[] = [];
-
-function tellEntityError(run: Run, shares: readonly Share[], error: SubgraphError): void {
-  const path = Array.isArray(error.path) ? (error.path as (string | number)[]) : [];
-  const share = shares.find(({ key }) => key === path[0]);
-  const number = path[1];
-  if (!share || typeof number !== 'number') {
-    for (const { gathered } of share ? [share] : shares)
-      for (const target of gathered.targets) run.accountedFor.add(target);
-    const [first] = share ? [share] : shares;
-    if (first) addError(run, rawError(first.of, error, first.of.path.stem));
-    return;
-  }
-  const { targets, numbers } = share.gathered;
-  const asked = new Set(targets.filter((_, i) => numbers[i] === number));
-  // Deeper in the entity other objects are meant: those are explained by the path.
-  if (path.length <= 3) for (const target of asked) run.accountedFor.add(target);
-  const places = placesOf(run.data, share.of.path, asked, PLACES_MAX);
-  tellErrors(run, share.of, [error], () => (places.length > 0 ? places : [share.of.path.stem]), 2);
-}
-
-/** Tells errors at places: `skipped` elements of their own paths stand for the place. */
-function tellErrors(
-  run: Run,
-  at: PlacedFetch,
-  errors: readonly SubgraphError[],
-  places: () => readonly ResponsePath[],
-  skipped: number,
-): void {
-  const names = renamedKeys(at.fetch.outputRewrites ?? NO_REWRITES);
-  for (const error of errors) {
-    if (!Array.isArray(error?.path)) {
-      addError(run, rawError(at, error, undefined));
-      continue;
-    }
-    const below = error.path.slice(skipped).map((element) => names.get(element) ?? element);
-    for (const place of places()) addError(run, rawError(at, error, [...place, ...below]));
-  }
-}
-
-/** In the form in which the gateway package hands on a subgraph's error: `mask-errors` knows by it whose it is. */
-function rawError(
-  { subgraph }: PlacedFetch,
-  error: SubgraphError,
-  path: ResponsePath | undefined,
-): GraphQLError {
-  const message = typeof error?.message === 'string' && error.message ? error.message : undefined;
-  return new GraphQLError(message ?? `Error while fetching subquery from service "${subgraph.name}"`, {
-    ...(path ? { path } : {}),
-    extensions: { code: 'DOWNSTREAM_SERVICE_ERROR', ...error?.extensions, serviceName: subgraph.name },
-  });
-}
-
-/** A call that brought nothing: one error, and everything that waited for it is accounted for. */
-function failed(run: Run, at: PlacedFetch, targets: readonly JsonObject[], error: unknown): void {
-  for (const target of targets) run.accountedFor.add(target);
-  const { stem } = at.path;
-  const path = stem.length > 0 ? { path: stem } : {};
-  if (error instanceof GraphQLError) {
-    const { message, extensions } = error;
-    addError(run, new GraphQLError(message, { ...path, extensions }));
-    return;
-  }
-  const originalError = error instanceof Error ? error : new Error(String(error));
-  addError(run, new GraphQLError(originalError.message, { ...path, originalError }));
-}
-
-function malformed({ log }: FetchWorld, subgraph: Subgraph, what: string): GraphQLError {
-  log.warn({ subgraph: subgraph.name, what }, 'a subgraph gave a malformed answer');
-  return new GraphQLError('A part of the service is unavailable for a moment. Please try again.', {
-    extensions: { code: 'SUBGRAPH_UNAVAILABLE', retryable: true },
-  });
 }

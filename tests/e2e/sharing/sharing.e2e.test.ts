@@ -3,7 +3,14 @@
  * are compared. A field that is marked and not reached here fails the test.
  */
 import { readFileSync } from 'node:fs';
+import { parseKeyRing } from '@taskflow/kit/config';
+import { CONTEXT_HEADER, signContext, type ViewerGroup } from '@taskflow/kit/identity';
 import { covers, marksIn } from '@taskflow/kit/shared';
+import { readNotificationConfig } from '@taskflow/notification/config';
+import { readOrgConfig } from '@taskflow/org/config';
+import type { Subgraph } from '@taskflow/prisma/databases';
+import { readTaskConfig } from '@taskflow/task/config';
+import { readUserConfig } from '@taskflow/user/config';
 import {
   buildSchema,
   type GraphQLNamedType,
@@ -13,7 +20,7 @@ import {
   isUnionType,
   parse,
 } from 'graphql';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { aMember, anOrg, aProject, aTask, type TestPerson, type TestRole } from '../../kit/seed.ts';
 import { openSocket, type TestSubscription } from '../../kit/socket.ts';
 import { aSupergraph, type TestSupergraph } from '../../kit/supergraph.ts';
@@ -155,5 +162,57 @@ test('two administrators cost the subgraphs what one does', async () => {
   }).toEqual({
     reads: 1,
     user: 1,
+  });
+});
+
+describe('as a group of viewers, a subgraph is asked in vain for', () => {
+  const ENTITIES = 'query ($r: [_Any!]!) { _entities(representations: $r) { ... on Task { title FIELD } } }';
+
+  async function ask(subgraph: Subgraph, viewerGroup: ViewerGroup, query: string, variables = {}) {
+    const body = JSON.stringify({ query, variables });
+    const keys = {
+      user: readUserConfig(supergraph.env).USER_CONTEXT_KEY,
+      org: readOrgConfig(supergraph.env).ORG_CONTEXT_KEY,
+      task: readTaskConfig(supergraph.env).TASK_CONTEXT_KEY,
+      notification: readNotificationConfig(supergraph.env).NOTIFICATION_CONTEXT_KEY,
+    };
+    const claims = { viewer: null, viewerGroup, requestId: 'a-group', audience: subgraph };
+    const context = signContext(parseKeyRing(keys[subgraph]), claims, body);
+    const headers = { 'content-type': 'application/json', [CONTEXT_HEADER]: context };
+    const response = await fetch(supergraph.subgraphUrls[subgraph], { method: 'POST', headers, body });
+    return (await response.json()) as {
+      data?: { _entities: (Value | null)[] };
+      errors?: { extensions: { code: string } }[];
+    };
+  }
+
+  const admins = () => ({ orgId: ada.organizationId, role: 'ORG_ADMIN' }) as const;
+
+  test.each<[Subgraph, string]>([
+    ['task', '{ tasks { nodes { id } } }'],
+    ['task', 'mutation { taskDelete(input: { id: "x" }) { success } }'],
+    ['user', '{ viewer { id } }'],
+    ['user', '{ users { nodes { id } } }'],
+    ['org', '{ organization { id } }'],
+    ['notification', '{ notificationCounts { unread } }'],
+  ])('anything but entities and subscriptions: %s %s', async (subgraph, query) => {
+    const { data, errors } = await ask(subgraph, admins(), query);
+    expect([data ?? null, errors?.[0]?.extensions.code]).toEqual([null, 'UNAUTHENTICATED']);
+  });
+
+  test('a field without the mark, and a task where the role sees tasks of its own only', async () => {
+    const { id } = await aTask(ada);
+    const variables = { r: [{ __typename: 'Task', id }] };
+    const shared = ENTITIES.replace('FIELD', '');
+    expect((await ask('task', admins(), shared, variables)).data?._entities[0]).toMatchObject({
+      title: expect.any(String),
+    });
+    const own = await ask('task', admins(), ENTITIES.replace('FIELD', 'viewerCanUpdate'), variables);
+    expect([own.data ?? null, own.errors?.[0]?.extensions.code]).toEqual([null, 'UNAUTHENTICATED']);
+    const { orgId } = admins();
+    for (const group of [{ orgId }, { orgId, role: 'MEMBER' }, { orgId, role: 'GUEST' }] as const)
+      expect((await ask('task', group, shared, variables)).data?._entities).toEqual([null]);
+    const elsewhere = { ...admins(), orgId: '01900000-0000-7000-8000-000000000000' };
+    expect((await ask('task', elsewhere, shared, variables)).data?._entities).toEqual([null]);
   });
 });

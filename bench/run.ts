@@ -32,13 +32,18 @@ const parts: readonly Part[] = [
     load: () => import('./fanout/part.ts'),
   },
   {
+    name: 'neighbours',
+    about: 'operations beside a subgraph that hangs, fails or answers nonsense',
+    load: () => import('./neighbours/part.ts'),
+  },
+  {
     name: 'login',
     about: 'what refused sign-ins tell by their time',
     load: () => import('./login/part.ts'),
   },
 ];
-/** What refused sign-ins tell is a proof of safety, not of speed. */
-const byDefault = parts.filter(({ name }) => name !== 'login');
+/** What refused sign-ins tell is a proof of safety, what a failing neighbour does one of robustness: not of speed. */
+const byDefault = parts.filter(({ name }) => name !== 'login' && name !== 'neighbours');
 
 const HELP = `Usage: npm run bench -- [PART …] [options]
 

@@ -111,7 +111,7 @@ export const variables = {
     'Further attempts at a read that failed on its way to a subgraph; 0 = none.',
   ),
   ROUTER_BREAKER_FAILURES_PERCENT: int(50, { max: 100 }).describe(
-    'Share of failed calls within ten seconds at which a subgraph is left alone for a while; 0 = never.',
+    'Share of failed calls within five seconds at which a subgraph is left alone for a while; 0 = never.',
   ),
   ROUTER_BREAKER_OPEN_MS: int(5_000, { min: 1 }).describe('For how long, before one call is tried.'),
   ROUTER_DEDUPE: choice(['on', 'off'], 'on').describe(

@@ -36,7 +36,8 @@ export interface Breakers {
   stop(): void;
 }
 
-const WINDOW_MS = 10_000;
+/** As long as the default deadline of a call: when the first calls to a hanging subgraph are given up, no success is left in it. */
+const WINDOW_MS = 5_000;
 const BUCKETS = 10;
 /** Below this a share says nothing. */
 const CALLS_MIN = 20;

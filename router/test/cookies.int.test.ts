@@ -1,5 +1,6 @@
 /** Cookie mode, over the whole supergraph: browsers in it, pages of other sites, and their sockets. */
 import { randomBytes } from 'node:crypto';
+import { COSTS_OFF } from '@taskflow/tests/kit/limits';
 import { PASSWORD } from '@taskflow/tests/kit/seed';
 import { aSupergraph, type TestSupergraph } from '@taskflow/tests/kit/supergraph';
 import { GRAPHQL_TRANSPORT_WS_PROTOCOL } from 'graphql-ws';
@@ -14,6 +15,7 @@ const EVIL = 'https://evil.test';
 let supergraph: TestSupergraph;
 beforeAll(async () => {
   supergraph = await aSupergraph({
+    ...COSTS_OFF,
     env: { ROUTER_COOKIES: 'insecure', ROUTER_CORS_ORIGINS: APP },
   });
 });

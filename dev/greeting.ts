@@ -24,7 +24,7 @@ export function greet(options: {
   TaskFlow is ready (${(readyMs / 1000).toFixed(1)} s${isNew ? ', with new demo data' : ''})
 
   Explore            ${url}/
-  GraphQL            ${url}/graphql   over HTTP and WebSocket
+  GraphQL            ${url}/graphql   over HTTP and WebSocket, subscriptions over both
   Health             ${url}/health${mailboxUrl ? `\n  Mails              ${mailboxUrl}/   everything that is sent, delivered to nobody` : ''}
 
   Demo accounts

@@ -196,6 +196,20 @@ describe('a request with cookies', () => {
     expect((await browser.ask(VIEWER)).body.errors).toBeUndefined();
   });
 
+  it('opens a stream, as an EventSource of an allowed page or of our own does; it ends when its person logs out', async () => {
+    const { browser, cookie } = await signedIn();
+    const query = new URLSearchParams({ query: 'subscription { notificationEvents { __typename } }' });
+    const open = (headers: Record<string, string>) =>
+      fetch(`${supergraph.url}?${query}`, { headers: { cookie, accept: 'text/event-stream', ...headers } });
+    for (const headers of [{ origin: EVIL }, { origin: 'null' }, { 'sec-fetch-site': 'same-site' }, {}])
+      expect(await (await open(headers)).text(), JSON.stringify(headers)).toMatch(/FORBIDDEN|cross-site/);
+    const streams = [await open({ origin: APP }), await open({ 'sec-fetch-site': 'same-origin' })];
+    expect(streams.map(({ status }) => status)).toEqual([200, 200]);
+    await browser.ask(LOGOUT);
+    for (const stream of streams)
+      expect(await stream.text()).toMatch(/SESSION_REVOKED.*\n\nevent: complete\ndata:\n\n$/);
+  });
+
   it('and a token in the Authorization header is that of the header, wherever it comes from', async () => {
     const { cookie } = await signedIn();
     const email = await anAccount();

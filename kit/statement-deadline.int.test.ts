@@ -3,7 +3,7 @@ import { until } from '@taskflow/tests/kit/until';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Deadline, DeadlineError, withDeadline } from './deadline.ts';
 import { aDatabase, type PlumbedDatabase } from './postgres.fixture.ts';
-import { sqlOf, type TenantPool, transaction, withTenant } from './tenant-pool.ts';
+import { type Sql, sqlOf, type TenantPool, transaction, withTenant } from './tenant-pool.ts';
 
 const tenant = { orgId: randomUUID() };
 let database: PlumbedDatabase;
@@ -34,6 +34,13 @@ const endOf = (work: Promise<unknown>): Promise<string> =>
 
 const within = <T>(ms: number, work: () => Promise<T>, deadline = new Deadline(ms)) =>
   withDeadline(deadline, () => withTenant(tenant, work));
+
+/** What PostgreSQL has been told, in milliseconds. */
+async function timeoutOf(sql: Sql): Promise<number> {
+  const text = "select setting::int as ms from pg_settings where name = 'statement_timeout'";
+  const [row] = await sql.query<{ ms: number }>(text);
+  return row?.ms ?? 0;
+}
 
 const states = async () =>
   (
@@ -66,10 +73,7 @@ describe('a statement within a deadline', () => {
   });
 
   test('has what is left as its timeout, in the round trip that sets the tenant', async () => {
-    const [row] = await within(2_000, () =>
-      sqlOf(pool).query<{ ms: string }>("select current_setting('statement_timeout') as ms"),
-    );
-    const ms = Number.parseInt(row?.ms ?? '', 10);
+    const ms = await within(2_000, () => timeoutOf(sqlOf(pool)));
     expect(ms).toBeGreaterThan(1_000);
     expect(ms).toBeLessThanOrEqual(2_000);
   });
@@ -125,11 +129,9 @@ describe('a transaction within a deadline', () => {
   test('tells a later statement how much less is left', async () => {
     const [first, later] = await within(3_000, () =>
       transaction(pool, async (sql) => {
-        const ms = async () =>
-          (await sql.query<{ ms: string }>("select current_setting('statement_timeout') as ms"))[0]?.ms ?? '';
-        const before = await ms();
+        const before = await timeoutOf(sql);
         await sql.query('select pg_sleep(0.5)');
-        return [Number.parseInt(before, 10), Number.parseInt(await ms(), 10)];
+        return [before, await timeoutOf(sql)];
       }),
     );
     expect(Number(first) - Number(later)).toBeGreaterThan(400);

@@ -75,6 +75,37 @@ describe('an operation over several subgraphs', () => {
   });
 });
 
+describe('an operation with @defer', () => {
+  const QUERY = '{ me { name ... @defer(label: "count") { openTaskCount } } }';
+  const PARTS = { accept: 'multipart/mixed;deferSpec=20220824, application/json' };
+
+  it('is answered in parts to whom takes them, and its calls are made all the same', async () => {
+    const { text, headers } = await ask(router, QUERY, { token, headers: PARTS });
+    expect(headers.get('content-type')).toContain('multipart/mixed');
+    const parts = [...text.matchAll(/^\{.*\}$/gm)].map(([json]) => JSON.parse(json));
+    expect(parts).toEqual([
+      { data: { me: { name: expect.any(String) } }, hasNext: true },
+      { incremental: [{ data: { openTaskCount: 3 }, path: ['me'], label: 'count' }], hasNext: false },
+    ]);
+    expect(supergraph.calls.map(({ subgraph }) => subgraph).toSorted()).toEqual(['task', 'user']);
+  });
+
+  it('is one answer to everybody else', async () => {
+    const { body } = await ask(router, QUERY, { token });
+    expect(body).toEqual({ data: { me: { name: expect.any(String), openTaskCount: 3 } } });
+  });
+
+  it('masks the errors of its parts', async () => {
+    await supergraph.services.task.stop();
+    const { text } = await ask(router, QUERY, { token, headers: PARTS });
+    const last = JSON.parse([...text.matchAll(/^\{.*\}$/gm)].at(-1)?.[0] ?? '');
+    expect(last.incremental[0]).toMatchObject({
+      data: { openTaskCount: null },
+      errors: [{ path: ['me'], extensions: { code: 'SUBGRAPH_UNAVAILABLE', requestId: expect.any(String) } }],
+    });
+  });
+});
+
 describe('a subgraph that fails', () => {
   it.each<[string, RequestListener]>([
     [

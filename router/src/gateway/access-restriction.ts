@@ -217,7 +217,8 @@ export function restrictedOperation(restriction: Restriction, inner: CompiledOpe
   return {
     ...{ kind, plan, planFor, rootFields, isFallback },
     async execute(run) {
-      const result = await inner.execute(run);
+      // In one answer: what comes in parts would have to be brought into shape part by part.
+      const result = await inner.execute({ ...run, takesParts: false });
       if (result.dataText === null) return result;
       return completed(result, createCompletion(restriction));
     },

@@ -15,8 +15,7 @@ const EVIL = 'https://evil.test';
 let supergraph: TestSupergraph;
 beforeAll(async () => {
   supergraph = await aSupergraph({
-    ...COSTS_OFF,
-    env: { ROUTER_COOKIES: 'insecure', ROUTER_CORS_ORIGINS: APP },
+    env: { ...COSTS_OFF, ROUTER_COOKIES: 'insecure', ROUTER_CORS_ORIGINS: APP },
   });
 });
 

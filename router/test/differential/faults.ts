@@ -96,7 +96,7 @@ export function isMeantFor(fault: FieldFault, type: GraphQLOutputType, isRequire
   // Of a required object that is none stock makes null and sends that; ours sends nothing.
   if (fault === 'scalar' && isRequired) return false;
   if (fault === 'typename missing' || fault === 'typename unknown') return isAbstractType(named);
-  return fault === 'list' || fault === 'object' ? isLeafType(named) : true;
+  return fault === 'wrong scalar' || fault === 'list' || fault === 'object' ? isLeafType(named) : true;
 }
 
 /** Puts in place of `value` what the fault says. */

@@ -11,15 +11,20 @@ import { runInNewContext } from 'node:vm';
 import { createLog } from '@taskflow/kit/log';
 import { createRedis, type RedisConnections } from '@taskflow/kit/redis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import WebSocket from 'ws';
 import { aMember, anOrg, aTask, type TestPerson } from '../kit/seed.ts';
-import { openSocket, type TestSocket } from '../kit/socket.ts';
 import { aSupergraph, type TestSupergraph } from '../kit/supergraph.ts';
 import { until } from '../kit/until.ts';
 
 const COUNT = Number(process.env.SOAK_SUBSCRIPTIONS ?? 800);
 /** Caches fill, code is compiled, buffers grow: all of that before the first look. */
 const WARM_UP = 300;
-/** What the heap may differ by between two looks, and by subscription. A feed that stays behind is 3 kB at least. */
+/** Subscriptions after which everybody signs in anew. */
+const ROUND = 5_000;
+/**
+ * What the heap may differ by between two looks, and by subscription: a subgraph remembers for a minute what it was asked, lest it be
+ * asked again (kit/replays.ts). A feed that stays behind is 3 kB at least.
+ */
 const NOISE_BYTES = 4_000_000;
 const BYTES_EACH = 500;
 
@@ -54,15 +59,55 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => redis?.close());
 
+/** Sockets end with their token, and a long run is longer than ten minutes. */
+async function signIn(person: TestPerson): Promise<void> {
+  const input = { email: person.email, password: person.password };
+  const { login } = await supergraph.client.ask<{ login: { accessToken: string } }>(
+    'mutation Login($input: LoginInput!) { login(input: $input) { success accessToken } }',
+    { input },
+  );
+  person.accessToken = login.accessToken;
+}
+
+/** A client that remembers nothing of what is over: the one of the test kit keeps every frame. */
+async function connect({ accessToken }: TestPerson) {
+  const socket = new WebSocket(supergraph.url.replace('http', 'ws'), 'graphql-transport-ws');
+  const waiting = new Map<string, () => void>();
+  const send = (message: object) => socket.send(JSON.stringify(message));
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.once('open', () =>
+      send({ type: 'connection_init', payload: { authorization: `Bearer ${accessToken}` } }),
+    );
+    socket.on('message', (bytes) => {
+      const { id, type } = JSON.parse(String(bytes));
+      if (type === 'connection_ack') resolve();
+      waiting.get(id)?.();
+      waiting.delete(id);
+    });
+  });
+  return {
+    closed,
+    cut: () => socket.terminate(),
+    complete: (id: string) => send({ id, type: 'complete' }),
+    subscribe: (id: string, query: string) => send({ id, type: 'subscribe', payload: { query } }),
+    heard: (id: string) => new Promise<void>((resolve) => waiting.set(id, resolve)),
+  };
+}
+
+type Client = Awaited<ReturnType<typeof connect>>;
+
 /** One after the other on each socket: some leave before they have begun, some when they have heard something. */
-async function churn(sockets: readonly TestSocket[], count: number, syncId: string): Promise<void> {
+async function churn(clients: readonly Client[], count: number, syncId: string): Promise<void> {
   const queries = [SHARED, OWN, INBOX, RESUMING.replace('AFTER', syncId)];
   await Promise.all(
-    sockets.map(async (socket, index) => {
-      for (let n = index; n < count; n += sockets.length) {
-        const subscription = socket.subscribe(queries[n % queries.length] as string);
-        if (n % 3 !== 0) await subscription.next();
-        subscription.complete();
+    clients.map(async (client, index) => {
+      for (let n = index; n < count; n += clients.length) {
+        const heard = n % 3 === 0 ? null : client.heard(`${n}`);
+        client.subscribe(`${n}`, queries[n % queries.length] as string);
+        await heard;
+        client.complete(`${n}`);
       }
     }),
   );
@@ -92,19 +137,17 @@ async function settled(): Promise<{ heapBytes: number; handles: number }> {
 
 test(`${COUNT} subscriptions that come and go leave nothing behind`, async () => {
   const { syncId } = await aTask(people[0] as TestPerson);
-  const open = async () =>
-    Promise.all([...people, ...people].map(({ accessToken }) => openSocket(supergraph.url, accessToken)));
-  const cut = async (sockets: TestSocket[]) => {
-    for (const socket of sockets) socket.cut();
-    await Promise.all(sockets.map(({ closed }) => closed));
+  /** Nothing of the clients outlives their round. */
+  const round = async (count: number) => {
+    await Promise.all(people.map(signIn));
+    const clients = await Promise.all([...people, ...people].map(connect));
+    await churn(clients, count, syncId);
+    for (const client of clients) client.cut();
+    await Promise.all(clients.map(({ closed }) => closed));
   };
-  const first = await open();
-  await churn(first, WARM_UP, syncId);
-  await cut(first);
+  await round(WARM_UP);
   const before = await settled();
-  const second = await open();
-  await churn(second, COUNT, syncId);
-  await cut(second);
+  for (let left = COUNT; left > 0; left -= ROUND) await round(Math.min(left, ROUND));
   const after = await settled();
   const grown = after.heapBytes - before.heapBytes;
   console.log(

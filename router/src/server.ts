@@ -39,7 +39,7 @@ import { cookiesOf, createPipeline, GRAPHQL_PATH, type Pipeline } from './pipeli
 import type { PolicyHook } from './policies.ts';
 import { createNoRevocation, createRevocation, type Revocation } from './revocation.ts';
 import { securityHeadersOf } from './stages/security-headers.ts';
-import { createStandardPath, type StandardPath } from './standard-path.ts';
+import { createStandardPath, PAGE_POLICY, type StandardPath } from './standard-path.ts';
 import {
   createSubscriptionSocket,
   type SubscriptionSocket,
@@ -158,7 +158,9 @@ export function createRouter(config: RouterConfig, deps: RouterDeps = {}): Route
       const told = config.healthDetails ? readiness : { ready: readiness.ready };
       return jsonPage(readiness.ready ? 200 : 503, told);
     }
-    return (await parts.landing?.page(request)) ?? null;
+    const page = await parts.landing?.page(request);
+    // Its workers load parts of their own, which the policy of an answer would forbid them.
+    return page ? { ...page, headers: { 'content-security-policy': PAGE_POLICY, ...page.headers } } : null;
   }
 
   function toggleDrained(): boolean {

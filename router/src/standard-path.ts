@@ -100,7 +100,8 @@ function headerMapOf(headers: Exchange['headers']): HeaderMap {
   return map;
 }
 
-const PAGE_POLICY = "frame-ancestors 'none'";
+/** Of a page that says no more by itself. */
+export const PAGE_POLICY = "frame-ancestors 'none'";
 
 function answerOf({ status, headers, body }: HTTPGraphQLResponse): Answer {
   const isPage = headers.get('content-type')?.startsWith('text/html') ?? false;

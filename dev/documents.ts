@@ -2,7 +2,7 @@
  * Collects the operations of client code into a manifest of trusted documents, for the router's
  * ROUTER_TRUSTED_DOCUMENTS_FILE and for the client that sends their ids.
  *
- *   node dev/documents.ts --out documents.json 'src/**\/*.{ts,tsx,graphql}'
+ *   npm run documents -- --out documents.json 'src/**\/*.{ts,tsx,graphql}'
  *
  * The collecting, checking against the schema, and hashing is codegen's client preset; the manifest is Apollo's.
  */
@@ -13,7 +13,7 @@ import { generate } from '@graphql-codegen/cli';
 import { addTypenameSelectionDocumentTransform } from '@graphql-codegen/client-preset';
 import { Kind, parse } from 'graphql';
 
-const HELP = `Usage: node dev/documents.ts --out FILE [options] GLOB...
+const HELP = `Usage: npm run documents -- --out FILE [options] GLOB...
 
 Writes the operations of .ts, .tsx and .graphql files, with their fragments, as a manifest of trusted documents.
 

@@ -107,7 +107,8 @@ export async function send(
   const { status, contentType, text } = writtenFor(accept, answer.status, answer.body);
   const length = Buffer.byteLength(text);
   response.writeHead(status, { ...headers, 'content-type': contentType, 'content-length': length });
-  response.end(text);
+  // As many bytes as characters: all are ASCII, which need no conversion.
+  response.end(text, length === text.length ? 'latin1' : 'utf8');
 }
 
 /**

@@ -248,9 +248,17 @@ describe('a query over GET', () => {
     expect([status, body]).toEqual([200, { data: { tasks: [{ id: 't0' }] } }]);
   });
 
-  it('is refused when a foreign page could have sent it', async () => {
-    expect([(await get({ query: '{ me { id } }' }, {})).status, supergraph.calls]).toEqual([400, []]);
+  it('is answered with nothing but a Bearer token, which no foreign page sends unasked', async () => {
+    expect((await get({ query: '{ me { id } }' }, {})).status).toBe(200);
   });
+
+  it.each(['', 'Basic YWRhOnNlY3JldA=='])(
+    'is refused when a foreign page could have sent it: "%s"',
+    async (given) => {
+      const { status } = await get({ query: '{ me { id } }' }, { authorization: given });
+      expect([status, supergraph.calls]).toEqual([400, []]);
+    },
+  );
 
   it('that urql sends carries a token and names streams beside JSON: a browser adds no Bearer by itself', async () => {
     const accept = 'application/graphql-response+json, application/json, text/event-stream, multipart/mixed';

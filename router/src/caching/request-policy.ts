@@ -64,7 +64,8 @@ export function requestPolicy(
   if (roots.every(({ name }) => name.value === '_entities')) {
     const parts = roots.map((root) => entityPart(root, { subgraph, hints, reader, fragments }));
     const known = parts.filter((part) => part !== null);
-    return known.length === parts.length && parts.length > 0 ? { kind: 'entities', parts: known } : null;
+    const isKept = known.some((part, at) => isEverKept(part, roots[at] as FieldNode, hints));
+    return known.length === parts.length && isKept ? { kind: 'entities', parts: known } : null;
   }
   return wholePolicy(operation, hints, reader);
 }
@@ -122,6 +123,16 @@ function entityPart(root: FieldNode, { subgraph, hints, reader, fragments }: Par
       return lifetime;
     },
   };
+}
+
+/** Reading what a request asks for costs time: not where none of the types that it names is kept. */
+function isEverKept(part: EntityPart, { selectionSet }: FieldNode, hints: CacheHints): boolean {
+  return (selectionSet?.selections ?? []).some((selection) => {
+    if (selection.kind === Kind.FIELD) return selection.name.value !== '__typename';
+    const name = selection.kind === Kind.INLINE_FRAGMENT ? selection.typeCondition?.name.value : undefined;
+    if (name === undefined) return true;
+    return [name, ...hints.possibleTypes(name)].some((type) => part.lifetimeOf(type) !== null);
+  });
 }
 
 interface Reader {

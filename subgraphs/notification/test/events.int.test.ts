@@ -125,7 +125,7 @@ describe('notificationEvents', () => {
           },
         },
       },
-      extensions: { position: 1 },
+      extensions: { cursor: expect.any(String), position: 1 },
     });
     await markAllRead(viewer);
     expect(await mine.nextOf('NotificationChange')).toMatchObject({

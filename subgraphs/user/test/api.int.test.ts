@@ -102,7 +102,8 @@ describe('register', () => {
       const rows = JSON.stringify(await scene.sql(`select t::text from ${table} t`));
       expect(rows).not.toContain(secret);
       expect(rows).not.toContain(register.refreshToken);
-      expect(rows).not.toContain(register.refreshToken.split('_').at(-1));
+      // The secret may have underscores of its own.
+      expect(rows).not.toContain(register.refreshToken.split('_').slice(2).join('_'));
     }
     const [account] = await scene.sql<{ hash: string }>(
       'select password_hash as hash from accounts where email = $1',

@@ -18,6 +18,8 @@ export interface Options {
   connections: number;
   /** The router's: names of operations; empty is all of them. */
   operations: readonly string[];
+  /** The router's: names of contenders; empty is all of them. */
+  gateways: readonly string[];
   peers: boolean;
   /** Rows of the table of tasks, and the organisations that they belong to. */
   tasks: number;

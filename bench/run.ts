@@ -55,6 +55,7 @@ Without a part: ${byDefault.map(({ name }) => name).join(', ')}.
   --seconds N        length of a round; a warm-up lasts as long, or twice (1.5)
   --connections N    of the load generator, at the gateways (64)
   --operations A,B   router: these operations only
+  --gateways A,B     router: these contenders only
   --no-peers         router: without the gateways that have to be installed first
   --tasks N          list: rows in the table of tasks (1000000)
   --tenants N        list: organisations that share them (1000)
@@ -87,6 +88,7 @@ function runOf(argv: string[]): Run | null {
       seconds: { type: 'string', default: '1.5' },
       connections: { type: 'string', default: '64' },
       operations: { type: 'string', default: '' },
+      gateways: { type: 'string', default: '' },
       peers: { type: 'boolean', default: true },
       tasks: { type: 'string', default: '1000000' },
       tenants: { type: 'string', default: '1000' },
@@ -108,7 +110,8 @@ function runOf(argv: string[]): Run | null {
       rounds: wholeNumberOf('rounds', values.rounds, 1),
       seconds: numberOf('seconds', values.seconds, 0.1),
       connections: wholeNumberOf('connections', values.connections, 1),
-      operations: values.operations.split(',').filter((name) => name !== ''),
+      operations: namesIn(values.operations),
+      gateways: namesIn(values.gateways),
       peers: values.peers,
       tasks: wholeNumberOf('tasks', values.tasks, 1),
       tenants: wholeNumberOf('tenants', values.tenants, 1),
@@ -118,6 +121,8 @@ function runOf(argv: string[]): Run | null {
     },
   };
 }
+
+const namesIn = (text: string) => text.split(',').filter((name) => name !== '');
 
 function numberOf(name: string, text: string, min: number): number {
   const value = Number(text);

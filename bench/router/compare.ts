@@ -26,6 +26,8 @@ export interface RouterOptions {
   schedule: Schedule;
   /** Without them: our router, stock and tuned alone. */
   peers: boolean;
+  /** Names of contenders; all when empty. */
+  gateways: readonly string[];
   /** Names of operations; all when empty. */
   only: readonly string[];
   stops: Stops;

@@ -5,8 +5,8 @@ import { type GatewayName, kinds } from './gateways.ts';
 
 export async function run({ dir, options, stops, say }: PartContext): Promise<PartResult> {
   const schedule = scheduleOf(options, options.connections);
-  const { peers, operations: only } = options;
-  const result = await compareRouters({ dir, schedule, peers, only, stops, say });
+  const { peers, gateways, operations: only } = options;
+  const result = await compareRouters({ dir, schedule, peers, gateways, only, stops, say });
   const withRatios = {
     ...result,
     operations: result.operations.map((operation) => ({ ...operation, ratios: ratiosOf(operation) })),

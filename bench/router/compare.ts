@@ -40,9 +40,9 @@ export async function compareRouters(options: RouterOptions): Promise<RouterResu
   const leftOut: Record<string, string> = {};
   const hasPeers = options.peers && (await installPeers(say));
   if (!hasPeers) leftOut.peers = options.peers ? 'they could not be installed' : 'not asked for';
-  const names = (Object.keys(kinds) as GatewayName[]).filter(
-    (name) => hasPeers || !('isPeer' in kinds[name]),
-  );
+  const names = (Object.keys(kinds) as GatewayName[])
+    .filter((name) => hasPeers || !('isPeer' in kinds[name]))
+    .filter((name) => options.gateways.length === 0 || options.gateways.includes(name));
   const results: RouterResult['operations'] = [];
   const peakMemoryMb: RouterResult['peakMemoryMb'] = {};
   let ceiling: Figures | null = null;

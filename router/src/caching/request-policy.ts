@@ -14,6 +14,7 @@ import {
   print,
   type SelectionSetNode,
 } from 'graphql';
+import { fragmentsOf } from '../gateway/documents.ts';
 import type { CacheHints, Hint, HintedType } from './cache-hints.ts';
 
 export interface Lifetime {
@@ -50,14 +51,10 @@ export function requestPolicy(
   query: string,
   settings: PolicySettings,
 ): RequestPolicy | null {
-  const { definitions } = parse(query, { noLocation: true });
-  const [operation] = definitions.filter((one) => one.kind === Kind.OPERATION_DEFINITION);
+  const document = parse(query, { noLocation: true });
+  const [operation] = document.definitions.filter((one) => one.kind === Kind.OPERATION_DEFINITION);
   if (operation?.operation !== 'query') return null;
-  const fragments = new Map(
-    definitions.flatMap((one) =>
-      one.kind === Kind.FRAGMENT_DEFINITION ? [[one.name.value, one] as const] : [],
-    ),
-  );
+  const fragments = fragmentsOf(document);
   const reader = createReader(hints, fragments, settings);
   const roots = operation.selectionSet.selections;
   if (!roots.every((one) => one.kind === Kind.FIELD)) return null;
@@ -82,14 +79,10 @@ function wholePolicy(
 /** How long the answer to a client's operation may be kept, as a whole; null: not at all. */
 export function lifetimeOf(
   hints: CacheHints,
-  { definitions }: DocumentNode,
+  document: DocumentNode,
   { selectionSet }: OperationDefinitionNode,
 ): Lifetime | null {
-  const fragments = new Map(
-    definitions.flatMap((one) =>
-      one.kind === Kind.FRAGMENT_DEFINITION ? [[one.name.value, one] as const] : [],
-    ),
-  );
+  const fragments = fragmentsOf(document);
   const reader = createReader(hints, fragments, { defaultMaxAge: 0 });
   return reader.ofSelection(hints.queryType, selectionSet, undefined, new Set());
 }

@@ -3,7 +3,6 @@
 import {
   type DocumentNode,
   type FieldNode,
-  type FragmentDefinitionNode,
   type GraphQLCompositeType,
   type GraphQLField,
   type GraphQLSchema,
@@ -14,6 +13,7 @@ import {
   type SelectionSetNode,
   TypeMetaFieldDef,
 } from 'graphql';
+import { fragmentsOf } from '../gateway/documents.ts';
 import { isGiven, type Variables } from './arguments.ts';
 
 export interface GatheredField {
@@ -46,10 +46,7 @@ type Group = Map<string, GatheredField>;
 
 /** For the selections of a document that is valid for the schema. */
 export function createGather(schema: GraphQLSchema, document: DocumentNode): Gather {
-  const fragments = new Map<string, FragmentDefinitionNode>();
-  for (const definition of document.definitions) {
-    if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
-  }
+  const fragments = fragmentsOf(document);
 
   function gather(
     parentType: GraphQLCompositeType,

@@ -17,6 +17,7 @@ import {
   visit,
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
+import { fragmentsOf } from '../gateway/documents.ts';
 import type { CompiledOperation, ExecutionResult, OperationRun } from './compiled-operation.ts';
 import { conditionsOf, valuesOf } from './conditions.ts';
 import { compileDeferring, type DeferringVariant, executeDeferring } from './deferring.ts';
@@ -205,12 +206,4 @@ function rootFieldsOf(
   if (!root) return [];
   const fields = collectFields({ ...selecting, isAlwaysIncluded: true }, root, [selectionSet]);
   return [...new Set([...fields.values()].map((nodes) => (nodes[0] as FieldNode).name.value))];
-}
-
-function fragmentsOf(document: DocumentNode): Selecting['fragments'] {
-  return new Map(
-    document.definitions.flatMap((definition) =>
-      definition.kind === Kind.FRAGMENT_DEFINITION ? [[definition.name.value, definition]] : [],
-    ),
-  );
 }

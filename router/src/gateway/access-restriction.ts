@@ -35,6 +35,7 @@ import { collectFields, collectSubfields } from 'graphql/execution/collectFields
 import { LRUCache } from 'lru-cache';
 import type { CompiledOperation, ExecutionResult } from '../execution/compiled-operation.ts';
 import { type AccessRules, type AnyOf, allOf, type Requirement } from './access-directives.ts';
+import { fragmentsOf } from './documents.ts';
 
 /** What a caller may. */
 export interface Grants {
@@ -102,11 +103,7 @@ export function accessOf(
 }
 
 function usedBy(document: DocumentNode, operation: OperationDefinitionNode): DocumentNode {
-  const fragments = new Map(
-    document.definitions.flatMap((one) =>
-      one.kind === Kind.FRAGMENT_DEFINITION ? [[one.name.value, one]] : [],
-    ),
-  );
+  const fragments = fragmentsOf(document);
   const used = new Set<OperationDefinitionNode | FragmentDefinitionNode>([operation]);
   for (const definition of used) {
     visit(definition, {

@@ -3,7 +3,7 @@
 // Only documents within the limits are kept, so that hostile ones cannot push good ones out cheaply. What is known of a
 // document hangs on its entry: that it passed the limits, and against which supergraph it was validated.
 
-import type { DocumentNode } from 'graphql';
+import { type DocumentNode, type FragmentDefinitionNode, Kind } from 'graphql';
 import { LRUCache } from 'lru-cache';
 
 export interface KnownDocument {
@@ -44,4 +44,11 @@ export function createDocuments(): Documents {
       return entries.slice(0, max);
     },
   };
+}
+
+/** A document's fragments, by name. */
+export function fragmentsOf({ definitions }: DocumentNode): Map<string, FragmentDefinitionNode> {
+  return new Map(
+    definitions.flatMap((one) => (one.kind === Kind.FRAGMENT_DEFINITION ? [[one.name.value, one]] : [])),
+  );
 }

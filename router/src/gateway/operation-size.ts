@@ -3,7 +3,8 @@
 // Each fragment is measured once and its size reused at every spread, so that the measuring is linear in the text
 // even where the expanded operation is exponential in it.
 
-import { type DocumentNode, type FragmentDefinitionNode, Kind, type SelectionSetNode, visit } from 'graphql';
+import { type DocumentNode, Kind, type SelectionSetNode, visit } from 'graphql';
+import { fragmentsOf } from './documents.ts';
 
 export interface OperationSize {
   /** Levels of fields; those below `__schema` and `__type` count in `introspectionDepth`. */
@@ -34,10 +35,7 @@ interface SetSize {
 
 /** The largest value of each measure over the document's operations. */
 export function measureDocument(document: DocumentNode, credentialFields: readonly string[]): OperationSize {
-  const fragments = new Map<string, FragmentDefinitionNode>();
-  for (const definition of document.definitions) {
-    if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
-  }
+  const fragments = fragmentsOf(document);
   const measured = new Map<string, SetSize | 'measuring'>();
 
   function sizeOfFragment(name: string): SetSize {
